@@ -1,0 +1,94 @@
+import type { Fix, FixStep } from './fix.ts';
+import type { Confidence, Observation, Scope, Severity } from './rule.ts';
+import type { UnreadStatus } from './reading.ts';
+
+/**
+ * The report, version 1: what `--json` prints. Stable: fields are added, never renamed or removed,
+ * within version 1. The JSON Schema in docs/report.schema.json is generated from this file.
+ * Raw 64-bit counters are decimal strings; deltas and rates are numbers.
+ */
+export interface Report {
+  schema: 'whydrop.report/1';
+  tool: { name: 'whydrop'; version: string };
+  host: { hostname: string; kernel: string; distribution: string; recorded: boolean };
+  window: {
+    /** ISO 8601. */
+    startedAt: string;
+    seconds: number;
+  };
+  scope: { netns: string[]; interfaces: string[] };
+  capture: {
+    /** Which live capture was used. */
+    backend: 'bpf' | 'tracefs' | 'none';
+    events: number;
+    /** Events the kernel dropped before whydrop could read them: counts are then lower bounds. */
+    lost: number;
+    unavailable: { backend: string; reason: string }[];
+  };
+  /** Packets in the window. dropped = explained + benign + unexplained. */
+  totals: { dropped: number; explained: number; benign: number; unexplained: number };
+  verdict: Verdict;
+  /** Ranked: packets lost, then confidence, then severity. */
+  causes: ReportCause[];
+  benign: { id: string; packets: number; text: string }[];
+  unexplained: ReportDrops[];
+  /** Drops on this host that cannot be placed in the namespace under diagnosis. They do not count in totals. */
+  elsewhere: { packets: number; text: string; drops: ReportDrops[] };
+  /** How much of each counter's rise the captured events explain. */
+  reconciliation: {
+    counter: string;
+    rise: number;
+    byEvents: number;
+    /** Lost before a packet existed for the tracer (NIC ring, hardware). */
+    beforeEvents: number;
+  }[];
+  notJudged: { rule: string; missing: string[] }[];
+  suppressed: { id: string; reason: string }[];
+  /** Rules or checks of ours that failed: please report them. */
+  crashed: { id: string; error: string }[];
+  checks: {
+    id: string;
+    status: 'ok' | UnreadStatus;
+    reason?: string;
+    notes?: string[];
+    tookMs: number;
+  }[];
+  /** Things that do not belong to one check: counters that went down, namespaces that cannot be told apart. */
+  notes: string[];
+}
+
+export type Verdict = 'ok' | 'warning' | 'critical' | 'unknown';
+
+export interface ReportCause {
+  rank: number;
+  id: string;
+  title: string;
+  severity: Severity;
+  confidence: Confidence;
+  packets: number;
+  packetsPerSecond: number;
+  /** Of totals.dropped, 0 to 1. */
+  share: number;
+  scope: Scope;
+  because: readonly Observation[];
+  means: string;
+  rulesOut: readonly { readonly id: string; readonly because: string }[];
+  fixes: ReportFix[];
+  /** Causes that follow from this one and need no action of their own. */
+  consequences: { id: string; title: string; packets: number; means: string }[];
+}
+
+export interface ReportFix extends Omit<Fix, 'steps'> {
+  steps: ReportStep[];
+}
+
+/** A step with the exact line an administrator would type. */
+export type ReportStep = FixStep & { readonly command: string };
+
+export interface ReportDrops {
+  /** Null on kernels without drop reasons. */
+  reason: string | null;
+  location: string;
+  protocol: number;
+  packets: number;
+}
