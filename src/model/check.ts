@@ -46,9 +46,8 @@ export interface Watch<Value> {
   stop(): Promise<Reading<Value>>;
 }
 
-// The engine handles checks of any value; rules get the exact type back through EvidenceOf.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- variance: Check<unknown> would refuse every real check
-export type AnyCheck = SampledCheck<any> | WatchedCheck<any>;
+/** The engine handles checks of any value; rules get the exact type back through EvidenceOf. */
+export type AnyCheck = SampledCheck<unknown> | WatchedCheck<unknown>;
 
 /**
  * Readings of one source over the window. Counters must be compared, `first` to `last`: what is in

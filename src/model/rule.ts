@@ -23,9 +23,8 @@ export interface Rule<Needs extends Checks = Checks, Wants extends Checks = Chec
   judge(evidence: Evidence<Needs, Wants>, window: JudgeWindow): readonly Finding[];
 }
 
-// Rules of different needs live in one list; judge() gets exactly what the rule asked for.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- variance: see AnyCheck
-export type AnyRule = Rule<any, any>;
+/** Rules of different needs live in one list; the engine hands judge() exactly what the rule asked for. */
+export type AnyRule = Rule;
 
 export interface JudgeWindow {
   /** Length of the window; 0 when only settings were read. */

@@ -1,0 +1,42 @@
+import type { ReportCause } from '../model/report.ts';
+import type { CauseFinding, Confidence, Severity } from '../model/rule.ts';
+
+const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'notice'];
+const CONFIDENCES: readonly Confidence[] = ['certain', 'likely', 'possible'];
+
+/**
+ * Shares of the layer's packets above which a loss is a warning or critical: 0.1 % is where TCP
+ * throughput and voice start to suffer, 1 % is felt by everybody.
+ */
+const WARNING_SHARE = 0.001;
+const CRITICAL_SHARE = 0.01;
+/** Fewer lost packets than this in a window are no basis for an alarm, whatever their share. */
+const WARNING_PACKETS = 5;
+const CRITICAL_PACKETS = 20;
+
+/** How much traffic is hurt. A risk that has cost no packets yet is a notice. */
+export function severityOf(finding: CauseFinding): Severity {
+  const atMost = finding.severityAtMost ?? 'critical';
+  return worse(atMost, bySeverityOfLoss(finding)) === atMost ? bySeverityOfLoss(finding) : atMost;
+}
+
+function bySeverityOfLoss({ packets, traffic }: CauseFinding): Severity {
+  const share = traffic === undefined ? 1 : packets / Math.max(traffic.packets, packets, 1);
+  if (share >= CRITICAL_SHARE && packets >= CRITICAL_PACKETS) return 'critical';
+  if (share >= WARNING_SHARE && packets >= WARNING_PACKETS) return 'warning';
+  return 'notice';
+}
+
+export function worse(a: Severity, b: Severity): Severity {
+  return SEVERITIES.indexOf(a) <= SEVERITIES.indexOf(b) ? a : b;
+}
+
+/** Packets lost, then confidence, then severity; the id makes the order stable. */
+export function byImpact(a: ReportCause, b: ReportCause): number {
+  return (
+    b.packets - a.packets ||
+    CONFIDENCES.indexOf(a.confidence) - CONFIDENCES.indexOf(b.confidence) ||
+    SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
+    a.id.localeCompare(b.id)
+  );
+}
