@@ -1,0 +1,65 @@
+/** What the packet filters of one network namespace hold: rules and chain policies, with their counters. */
+export interface Firewall {
+  /** In the order of the listing; within a chain that is the order in which packets meet them. */
+  readonly rules: readonly FirewallRule[];
+  /** One per base chain, whatever its policy. */
+  readonly policies: readonly FirewallPolicy[];
+}
+
+/**
+ * Who evaluates it in the kernel: nf_tables with native expressions, nf_tables filled by iptables-nft,
+ * or the old ip_tables/ip6_tables.
+ */
+export type Backend = 'nftables' | 'iptables-nft' | 'iptables-legacy';
+
+export type Family = 'ip' | 'ip6' | 'inet' | 'bridge' | 'arp' | 'netdev';
+
+export type Hook =
+  'ingress' | 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'egress';
+
+interface FirewallEntry {
+  /**
+   * Identity over the two readings of a window, and the counter's name. nftables: the handle.
+   * iptables: the text (and a running number among equals), because positions shift when somebody
+   * inserts a rule above.
+   */
+  readonly key: string;
+  readonly backend: Backend;
+  /** The program that lists and changes it: `nft`, `iptables`, `ip6tables-legacy` … */
+  readonly tool: string;
+  readonly family: Family;
+  readonly table: string;
+  readonly chain: string;
+  /** As the administrator would see it: the nft rule without its counter's values, or the iptables-save line. */
+  readonly text: string;
+  /** Software that probably made it, by the names it uses: `Docker`, `fail2ban`. Null: nothing we know. */
+  readonly owner: string | null;
+  /**
+   * Packets that met its verdict. Null: not counted (no counter, one that counts before the last
+   * match, one shared with other rules, or a verdict map).
+   */
+  readonly packets: bigint | null;
+  readonly bytes: bigint | null;
+}
+
+export interface FirewallRule extends FirewallEntry {
+  /** Hooks of the base chains that lead here, by jump and goto. Empty: no packet can reach it. */
+  readonly hooks: readonly Hook[];
+  /** nftables handle; null for iptables-legacy, or where nft could not be asked. */
+  readonly handle: number | null;
+  /** Counted from 1 within the chain, as `iptables -L --line-numbers` does. */
+  readonly position: number;
+  readonly comment: string | null;
+  readonly verdict: Verdict;
+}
+
+export interface FirewallPolicy extends FirewallEntry {
+  readonly hook: Hook;
+  readonly policy: 'accept' | 'drop';
+}
+
+/**
+ * The worst a rule can do to a packet: a verdict map with a `drop` in it is `drop`. `none`: it counts,
+ * logs, marks or translates, and the packet goes on.
+ */
+export type Verdict = 'drop' | 'reject' | 'queue' | 'accept' | 'jump' | 'return' | 'none';
