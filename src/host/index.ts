@@ -1,0 +1,1 @@
+export { openLiveHost, type LiveOptions } from './live.ts';
