@@ -1,0 +1,62 @@
+import { ok, unread, type Reading } from '../src/model/reading.ts';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * What `ip -j` and `tc -j` print: a list of objects. Two things keep it from being JSON that
+ * JSON.parse may have: 64-bit counters above 2^53 (they come back as strings of digits: read them with
+ * `counterOf`), and raw control characters in names (iproute2 escapes only `\n` and the like).
+ */
+export function parseIprouteJson(text: string, command: string): Reading<readonly JsonObject[]> {
+  // Nothing to list: some versions print nothing at all.
+  if (text.trim() === '') return ok([]);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text.replaceAll(stringOrBigNumber, repair));
+  } catch {
+    return unread('malformed', `${command} printed broken JSON, as old versions of iproute2 do.`);
+  }
+  return Array.isArray(parsed)
+    ? ok(parsed.filter(isObject))
+    : unread('malformed', `${command} printed something else than a list.`);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A member that is an object, else an empty one. */
+export function objectOf(object: JsonObject, name: string): JsonObject {
+  const value = object[name];
+  return isObject(value) ? value : {};
+}
+
+/** A member that is a counter or a level, exact to 64 bits. */
+export function counterOf(object: JsonObject, name: string): bigint | undefined {
+  const value = object[name];
+  if (typeof value === 'number')
+    return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
+  return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined;
+}
+
+export function numberOf(object: JsonObject, name: string): number | undefined {
+  const value = object[name];
+  return typeof value === 'number' ? value : undefined;
+}
+
+export function textOf(object: JsonObject, name: string): string | undefined {
+  const value = object[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+const stringOrBigNumber = /"[^"\\]*(?:\\[^][^"\\]*)*"|(?<![\w.+-])\d{16,}(?![\w.])/g;
+const escapeOrControl = /\\[^]|[\u0000-\u001f]/g;
+
+function repair(token: string): string {
+  return token.startsWith('"') ? token.replaceAll(escapeOrControl, repairCharacter) : `"${token}"`;
+}
+
+function repairCharacter(text: string): string {
+  if (text.startsWith('\\')) return text;
+  return `\\u${text.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
