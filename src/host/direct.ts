@@ -1,5 +1,5 @@
-import type { View } from '../model/host.ts';
 import { mapBounded } from './bounded.ts';
+import type { ClosableView } from './closable.ts';
 import { runCommand } from './command.ts';
 import { listDirectory, readTextFile } from './files.ts';
 
@@ -7,9 +7,10 @@ import { listDirectory, readTextFile } from './files.ts';
 const FILES_AT_ONCE = 8;
 
 /** The namespace whydrop runs in: paths and commands as they are. */
-export const directView: View = {
+export const directView: ClosableView = {
   readFile: (path) => readTextFile(path),
   readFiles: (paths) => mapBounded(paths, FILES_AT_ONCE, (path) => readTextFile(path)),
   list: (directory) => listDirectory(directory),
   run: (argv, options) => runCommand(argv, options),
+  close: () => Promise.resolve(),
 };

@@ -39,32 +39,33 @@ export function parsePrettyName(osRelease: string): string {
 
 /**
  * Namespaces that a process is in, or that have a name in /run/netns. One held only by an open file
- * or a bind mount elsewhere is missed. Null without the right to look at other users' processes.
+ * or a bind mount elsewhere is missed. Null: only our own was seen, and some processes hide theirs.
  */
 async function countNamespaces(): Promise<number | null> {
   try {
     const own = await stat('/proc/self/ns/net');
     const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
     const used = await mapBounded(processes, 8, namespaceOfProcess);
-    if (used.includes('denied')) return null;
-
     const names = await readdir('/run/netns').catch(() => []);
     const named = await mapBounded(names, 8, async (name) => {
       const file = await stat(`/run/netns/${name}`).catch(() => undefined);
       // A leftover name whose namespace is gone is a plain file on another file system.
-      return file?.dev === own.dev ? `net:[${file.ino}]` : undefined;
+      return file?.dev === own.dev ? `net:[${file.ino}]` : 'none';
     });
-    return new Set([...used, ...named].filter((id) => id !== undefined)).size;
+
+    const found = new Set([...used, ...named]);
+    const count = [...found].filter((id) => id.startsWith('net:')).length;
+    return found.has('denied') && count < 2 ? null : count;
   } catch {
     return null;
   }
 }
 
-/** `net:[4026531840]`; undefined for a process that has just ended. */
-async function namespaceOfProcess(pid: string): Promise<string | undefined> {
+/** `net:[4026531840]`; `denied`; `none` for a process that has just ended. */
+async function namespaceOfProcess(pid: string): Promise<string> {
   try {
     return await readlink(`/proc/${pid}/ns/net`);
   } catch (error) {
-    return errnoOf(error) === 'EACCES' ? 'denied' : undefined;
+    return errnoOf(error) === 'EACCES' ? 'denied' : 'none';
   }
 }

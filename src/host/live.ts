@@ -10,8 +10,17 @@ import type {
   View,
 } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
+import type { ClosableView } from './closable.ts';
 import { directView } from './direct.ts';
+import { enterNamespace } from './entered.ts';
 import { readFacts } from './facts.ts';
+import { LateView } from './late.ts';
+import {
+  openInitialNamespace,
+  openNamedNamespace,
+  openOwnNamespace,
+  type Namespace,
+} from './namespace.ts';
 
 export interface LiveOptions {
   /** Another network namespace: a name of `ip netns`, a process id, or a path. Null: the one we are in. */
@@ -23,36 +32,81 @@ export interface LiveOptions {
  * sentence; all other trouble shows in the single readings.
  */
 export async function openLiveHost(options: LiveOptions): Promise<Reading<Host>> {
-  const facts = await readFacts(options.netns);
-  return ok(new LiveHost(facts, directView, undefined));
+  const place = await findPlace(options.netns);
+  if (place.status !== 'ok') return place;
+  return ok(new LiveHost(await readFacts(options.netns), place.value));
+}
+
+/** Where a live host reads. */
+interface Place {
+  readonly view: ClosableView;
+  /** Undefined: `view` is the initial namespace. */
+  readonly initial: ClosableView | undefined;
+}
+
+async function findPlace(netns: string | null): Promise<Reading<Place>> {
+  const own = await openOwnNamespace();
+  if (own.status !== 'ok') {
+    // No /proc, or a kernel without namespaces: the one we are in is all there is.
+    return netns === null ? ok({ view: directView, initial: undefined }) : own;
+  }
+  const ownId = own.value.id;
+  await own.value.close();
+  if (netns === null) {
+    return ok({ view: directView, initial: await initialView(ownId, ownId) });
+  }
+
+  const target = await openNamedNamespace(netns);
+  if (target.status !== 'ok') return target;
+  const targetId = target.value.id;
+  const view = await viewOf(target.value, ownId);
+  if (view.status !== 'ok') return view;
+  return ok({ view: view.value, initial: await initialView(ownId, targetId) });
+}
+
+async function viewOf(namespace: Namespace, ownId: string): Promise<Reading<ClosableView>> {
+  if (namespace.id !== ownId) return enterNamespace(namespace);
+  await namespace.close();
+  return ok(directView);
+}
+
+/** Undefined: it is the target itself. */
+async function initialView(ownId: string, targetId: string): Promise<ClosableView | undefined> {
+  const initial = await openInitialNamespace();
+  // Without the right to look, we take our own for the initial one.
+  const id = initial.status === 'ok' ? initial.value.id : ownId;
+  if (initial.status === 'ok') {
+    if (id !== ownId && id !== targetId) return new LateView(initial.value);
+    await initial.value.close();
+  }
+  return id === targetId ? undefined : directView;
 }
 
 class LiveHost implements Host {
   readonly facts: HostFacts;
   readonly initial: View;
-  readonly #view: View;
+  readonly #place: Place;
 
-  /** @param initial undefined: this host is the initial namespace. */
-  constructor(facts: HostFacts, view: View, initial: View | undefined) {
+  constructor(facts: HostFacts, place: Place) {
     this.facts = facts;
-    this.#view = view;
-    this.initial = initial ?? this;
+    this.#place = place;
+    this.initial = place.initial ?? this;
   }
 
   readFile(path: string): Promise<Reading<string>> {
-    return this.#view.readFile(path);
+    return this.#place.view.readFile(path);
   }
 
   readFiles(paths: readonly string[]): Promise<readonly Reading<string>[]> {
-    return this.#view.readFiles(paths);
+    return this.#place.view.readFiles(paths);
   }
 
   list(directory: string): Promise<Reading<readonly string[]>> {
-    return this.#view.list(directory);
+    return this.#place.view.list(directory);
   }
 
   run(argv: readonly [string, ...string[]], options?: RunOptions): Promise<Reading<CommandOutput>> {
-    return this.#view.run(argv, options);
+    return this.#place.view.run(argv, options);
   }
 
   beginPhase(): void {
@@ -73,6 +127,7 @@ class LiveHost implements Host {
   }
 
   async close(): Promise<void> {
-    // Nothing held yet.
+    await this.#place.view.close();
+    await this.#place.initial?.close();
   }
 }
