@@ -4,6 +4,7 @@ import { ok, unread, type Reading } from '../src/model/reading.ts';
 
 const settings = '/proc/sys/net/netfilter';
 const countFile = `${settings}/nf_conntrack_count`;
+const limitFiles = [`${settings}/nf_conntrack_max`, `${settings}/nf_conntrack_buckets`];
 const statFile = '/proc/net/stat/nf_conntrack';
 
 /** Connection tracking of one network namespace. */
@@ -25,30 +26,31 @@ export interface Conntrack {
 export default defineCheck<Conntrack>({
   id: 'conntrack',
   title: 'Connection tracking',
-  sources: [countFile, `${settings}/nf_conntrack_max`, statFile, 'conntrack -S'],
+  sources: [countFile, ...limitFiles, statFile, 'conntrack -S'],
   async read(host) {
-    const count = await host.readFile(countFile);
-    if (count.status === 'absent') {
+    const [countText, ...limits] = await host.readFiles([countFile, ...limitFiles]);
+    if (countText?.status === 'absent') {
       return unread(
         'not-applicable',
         'Connection tracking is not in use: nf_conntrack is not loaded.',
       );
     }
-    if (count.status !== 'ok') return count;
-    const entries = parseCount(count.value);
-    if (entries === undefined) return unread('malformed', `${countFile} is not a number.`);
-    // In a namespace both are read-only copies of the machine's values, on some kernels absent.
-    const [max, buckets, counters] = await Promise.all([
-      host.initial.readFile(`${settings}/nf_conntrack_max`),
-      host.initial.readFile(`${settings}/nf_conntrack_buckets`),
-      readCounters(host),
-    ]);
-    const maxEntries = max.status === 'ok' ? parseCount(max.value) : undefined;
-    const bucketCount = buckets.status === 'ok' ? parseCount(buckets.value) : undefined;
+    if (countText?.status !== 'ok') {
+      return countText ?? unread('crashed', `${countFile}: no answer`);
+    }
+    const count = parseCount(countText);
+    if (count === undefined) return unread('malformed', `${countFile} is not a number.`);
+    // Both are values of the machine. Namespaces show them read-only; those of unprivileged
+    // containers do not on older kernels (nf_conntrack_standalone_init_sysctl).
+    const shown = limits.every((limit) => limit.status === 'ok');
+    const [max, buckets] = (shown ? limits : await host.initial.readFiles(limitFiles)).map(
+      parseCount,
+    );
+    const counters = await readCounters(host);
     const value = {
-      count: entries,
-      ...(maxEntries !== undefined && { max: maxEntries }),
-      ...(bucketCount !== undefined && { buckets: bucketCount }),
+      count,
+      ...(max !== undefined && { max }),
+      ...(buckets !== undefined && { buckets }),
     };
     return counters.status === 'ok'
       ? ok({ ...value, counters: counters.value }, counters.notes)
@@ -126,6 +128,7 @@ function add(counters: Map<string, bigint>, name: string, value: bigint): void {
   counters.set(name, (counters.get(name) ?? 0n) + value);
 }
 
-function parseCount(text: string): number | undefined {
-  return /^\d{1,15}$/.test(text.trim()) ? Number(text) : undefined;
+function parseCount(reading: Reading<string>): number | undefined {
+  if (reading.status !== 'ok' || !/^\d{1,15}$/.test(reading.value.trim())) return undefined;
+  return Number(reading.value);
 }

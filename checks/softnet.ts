@@ -10,7 +10,7 @@ export interface Softnet {
 
 /** Counters have 32 bits in the kernel and wrap: compare them with `riseU32` of checks/u32.ts. */
 export interface SoftnetCpu {
-  /** CPU number; on kernels before 5.10, which do not tell it, the number of the row. */
+  /** CPU number; on older kernels, which do not print it, the number of the row. */
   readonly cpu: number;
   /** Packets taken from the queues of this CPU, by NAPI and by the backlog. */
   readonly processed: bigint;
@@ -18,11 +18,11 @@ export interface SoftnetCpu {
   readonly dropped: bigint;
   /** Times net_rx_action ran out of budget with work left. Not packets, and not a loss. */
   readonly timeSqueeze: bigint;
-  /** Times this CPU was woken to take over packets (RPS). Since 2.6.35. */
+  /** Times this CPU was woken to take over packets (RPS). Newer kernels. */
   readonly receivedRps?: bigint;
-  /** Of `dropped`, those refused because one flow fills the queue. Since 3.11. */
+  /** Of `dropped`, those refused because one flow fills the queue. Newer kernels. */
   readonly flowLimit?: bigint;
-  /** Packets in the backlog at this moment. Since 5.10. */
+  /** Packets in the backlog at this moment. Newer kernels. */
   readonly backlogLength?: number;
 }
 
@@ -36,6 +36,8 @@ export default defineCheck<Softnet>({
     return text.status === 'ok' ? parseSoftnet(text.value) : text;
   },
   *counters({ cpus }) {
+    // Totals as well: after a fix the packets may come in on another CPU.
+    yield* totals(cpus);
     for (const cpu of cpus) {
       const name = `cpu${cpu.cpu}`;
       yield [`${name}.processed`, cpu.processed];
@@ -46,6 +48,15 @@ export default defineCheck<Softnet>({
     }
   },
 });
+
+function totals(cpus: readonly SoftnetCpu[]): [string, bigint][] {
+  const sum = (values: readonly bigint[]) => values.reduce((total, value) => total + value, 0n);
+  return [
+    ['processed', sum(cpus.map((cpu) => cpu.processed))],
+    ['dropped', sum(cpus.map((cpu) => cpu.dropped))],
+    ['time_squeeze', sum(cpus.map((cpu) => cpu.timeSqueeze))],
+  ];
+}
 
 /** One line per CPU, hexadecimal columns; more of them over the years (softnet_seq_show). */
 export function parseSoftnet(text: string): Reading<Softnet> {

@@ -117,40 +117,40 @@ export default defineCheck<Sysctl>({
   title: 'Kernel settings',
   sources: ['sysctl net', `${netDirectory}/*/queues/rx-*/rps_cpus`],
   async read(host) {
-    const notes: string[] = [];
-    const interfaceKeys = await Promise.all(
-      trees.map((tree) => listInterfaceKeys(host, tree, notes)),
-    );
+    const listing = await host.list(netDirectory);
+    const interfaces = listing.status === 'ok' ? listing.value : [];
+    const { fit, unfit } = interfaceKeys(['all', 'default', ...interfaces]);
     const [shared, own, rpsMasks] = await Promise.all([
       readKeys(host.initial, keys.filter(isHostWide)),
-      readKeys(host, [...keys.filter((key) => !isHostWide(key)), ...interfaceKeys.flat()]),
-      readRpsMasks(host),
+      readKeys(host, [...keys.filter((key) => !isHostWide(key)), ...fit]),
+      readRpsMasks(host, interfaces),
     ]);
     const values = new Map([...shared, ...own]);
     if (values.size === 0) return unread('absent', 'No setting below /proc/sys/net can be read.');
+
+    const notes: string[] = [];
+    if (listing.status !== 'ok') notes.push(`Settings of interfaces: ${listing.reason}`);
+    if (unfit > 0) notes.push(`${unfit} interfaces have names that no sysctl key can hold.`);
+    if (!values.has('net.core.netdev_max_backlog')) {
+      notes.push(
+        'Settings of the whole host (net.core.netdev_max_backlog and others) cannot be seen from this network namespace.',
+      );
+    }
     return ok(new Sysctl(values, rpsMasks), notes);
   },
 });
 
-async function listInterfaceKeys(
-  view: View,
-  tree: InterfaceTree,
-  notes: string[],
-): Promise<readonly string[]> {
-  const names = await view.list(`/proc/sys/${tree.replaceAll('.', '/')}`);
-  if (names.status !== 'ok') return [];
-  const found: string[] = [];
-  let odd = 0;
-  for (const name of names.value) {
-    for (const setting of interfaceSettings[tree]) {
-      const key = interfaceKey(tree, name, setting);
-      if (key === undefined) odd++;
-      else found.push(key);
-    }
+function interfaceKeys(names: readonly string[]): { fit: readonly string[]; unfit: number } {
+  const fit: string[] = [];
+  let unfit = 0;
+  for (const name of names) {
+    const keys = trees.flatMap((tree) =>
+      interfaceSettings[tree].map((setting) => interfaceKey(tree, name, setting)),
+    );
+    if (keys.includes(undefined)) unfit++;
+    else fit.push(...keys.filter((key) => key !== undefined));
   }
-  if (odd > 0)
-    notes.push(`${tree}: interfaces whose name cannot stand in a sysctl key are left out.`);
-  return found;
+  return { fit, unfit };
 }
 
 async function readKeys(
@@ -170,12 +170,13 @@ async function readKeys(
   return values;
 }
 
-async function readRpsMasks(view: View): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
-  const names = await view.list(netDirectory);
-  if (names.status !== 'ok') return new Map();
+async function readRpsMasks(
+  view: View,
+  interfaces: readonly string[],
+): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
   const queues = (
     await Promise.all(
-      names.value.map(async (name) => {
+      interfaces.map(async (name) => {
         const list = await view.list(`${netDirectory}/${name}/queues`);
         if (list.status !== 'ok') return [];
         return list.value
