@@ -9,7 +9,8 @@ import type {
   RunOptions,
   View,
 } from '../model/host.ts';
-import { ok, unread, type Reading } from '../model/reading.ts';
+import { ok, type Reading } from '../model/reading.ts';
+import { LiveCaptures } from './capture.ts';
 import type { ClosableView } from './closable.ts';
 import { directView } from './direct.ts';
 import { enterNamespace } from './entered.ts';
@@ -86,6 +87,7 @@ class LiveHost implements Host {
   readonly facts: HostFacts;
   readonly initial: View;
   readonly #place: Place;
+  readonly #captures = new LiveCaptures();
 
   constructor(facts: HostFacts, place: Place) {
     this.facts = facts;
@@ -122,11 +124,12 @@ class LiveHost implements Host {
     return performance.now();
   }
 
-  async startCapture(_options: CaptureOptions): Promise<Reading<RunningCapture>> {
-    return unread('absent', 'live capture: not connected yet');
+  startCapture(options: CaptureOptions): Promise<Reading<RunningCapture>> {
+    return this.#captures.start(options);
   }
 
   async close(): Promise<void> {
+    await this.#captures.close();
     await this.#place.view.close();
     await this.#place.initial?.close();
   }

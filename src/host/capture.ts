@@ -1,0 +1,35 @@
+import type { OpenTracefs } from '../capture/tracefs-mount.ts';
+import type { CaptureOptions, RunningCapture } from '../model/host.ts';
+import type { Reading } from '../model/reading.ts';
+
+/**
+ * Live captures of one host. They see the drops of the whole machine, whatever namespace is under
+ * diagnosis. The code for them is loaded when it is first wanted.
+ */
+export class LiveCaptures {
+  #tracefs: Promise<Reading<OpenTracefs>> | undefined;
+  readonly #running = new Set<RunningCapture>();
+
+  /** Both backends of CaptureOptions are tracefs today: `auto` has nothing else to choose. */
+  async start(_options: CaptureOptions): Promise<Reading<RunningCapture>> {
+    this.#tracefs ??= openTracefs();
+    const tracefs = await this.#tracefs;
+    if (tracefs.status !== 'ok') return tracefs;
+    const { startTracefsCapture } = await import('../capture/tracefs.ts');
+    const started = await startTracefsCapture({ tracing: tracefs.value.directory });
+    if (started.status === 'ok') this.#running.add(started.value);
+    return started;
+  }
+
+  /** Stops what still runs and gives up the mount. Idempotent, as stop() and close() are. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map((capture) => capture.stop()));
+    const tracefs = await this.#tracefs;
+    if (tracefs?.status === 'ok') await tracefs.value.close();
+  }
+}
+
+async function openTracefs(): Promise<Reading<OpenTracefs>> {
+  const module = await import('../capture/tracefs-mount.ts');
+  return module.openTracefs();
+}

@@ -1,0 +1,97 @@
+import { z } from 'zod';
+
+import { RECORDING_FORMAT, type RecordingHeader, type RecordingLine } from './recording-format.ts';
+
+const unread = z.object({
+  status: z.enum(['absent', 'denied', 'timeout', 'malformed', 'not-applicable', 'crashed']),
+  reason: z.string(),
+});
+
+function readingOf<Value extends z.ZodType>(value: Value) {
+  return z.discriminatedUnion('status', [
+    z.object({
+      status: z.literal('ok'),
+      value,
+      notes: z.array(z.string()).exactOptional(),
+    }),
+    unread,
+  ]);
+}
+
+const count = z.int().min(0);
+
+const commandOutput = z.object({ stdout: z.string(), stderr: z.string(), exitCode: z.int() });
+
+const dropCapture = z.object({
+  backend: z.enum(['tracefs', 'bpf']),
+  events: count,
+  lost: count,
+  hasReasons: z.boolean(),
+  drops: z.array(
+    z.object({
+      reason: z.string().nullable(),
+      location: z.string(),
+      module: z.string().exactOptional(),
+      protocol: count,
+      packets: count,
+      edgePackets: count,
+    }),
+  ),
+});
+
+const place = {
+  phase: z.union([z.enum(['facts', 'first', 'last']), z.templateLiteral(['sample-', z.int()])]),
+  view: z.enum(['namespace', 'initial']),
+};
+
+export const lineSchema: z.ZodType<RecordingLine> = z.discriminatedUnion('op', [
+  z.object({ ...place, op: z.literal('file'), key: z.string(), result: readingOf(z.string()) }),
+  z.object({
+    ...place,
+    op: z.literal('list'),
+    key: z.string(),
+    result: readingOf(z.array(z.string())),
+  }),
+  z.object({
+    ...place,
+    op: z.literal('run'),
+    key: z.array(z.string()),
+    result: readingOf(commandOutput),
+  }),
+  z.object({
+    ...place,
+    op: z.literal('capture-start'),
+    key: z.literal('drops'),
+    result: readingOf(z.null()),
+  }),
+  z.object({
+    ...place,
+    op: z.literal('capture-stop'),
+    key: z.literal('drops'),
+    result: readingOf(dropCapture),
+  }),
+  z.object({ op: z.literal('wait'), from: z.number(), to: z.number() }),
+  z.object({ op: z.literal('end') }),
+]);
+
+export const headerSchema: z.ZodType<RecordingHeader> = z.object({
+  format: z.literal(RECORDING_FORMAT),
+  toolVersion: z.string(),
+  facts: z.object({
+    hostname: z.string(),
+    kernel: z.string(),
+    distribution: z.string(),
+    recorded: z.boolean(),
+    netns: z.string().nullable(),
+    netnsCount: count.nullable(),
+    cpuCount: count,
+    root: z.boolean(),
+  }),
+  foreignNetns: z.boolean(),
+  startedAt: z.iso.datetime(),
+  seconds: z.number().min(0),
+  options: z.record(
+    z.string(),
+    z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string())]),
+  ),
+});
