@@ -79,8 +79,7 @@ function matches(claim: Claim, drop: DropCount): boolean {
   );
 }
 
-function among<Value>(wanted: Value | readonly Value[] | undefined, value: Value | null): boolean {
+function among<Value>(wanted: Value | readonly Value[] | undefined, value: Value): boolean {
   if (wanted === undefined) return true;
-  if (value === null) return false;
   return Array.isArray(wanted) ? wanted.includes(value) : wanted === value;
 }

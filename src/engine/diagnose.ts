@@ -43,12 +43,13 @@ export async function diagnose(
   const collected = await collect(host, planChecks(rules, checks), options);
   options.onProgress?.({ stage: 'judging' });
   const capture = captureOf(collected);
+  const several = host.facts.netns !== null || (host.facts.netnsCount ?? 1) > 1;
   const judgement = judge(rules, collected.evidence, {
     seconds: collected.seconds,
     foreignNetns: host.facts.netns !== null,
+    severalNetns: several,
     interfaces: options.interfaces,
   });
-  const several = host.facts.netns !== null || (host.facts.netnsCount ?? 1) > 1;
   const attribution = attribute(
     judgement.findings,
     capture?.status === 'ok' ? capture.value : undefined,

@@ -37,3 +37,16 @@ export const EtherType = {
   LLC: 0x0004,
   None: 0,
 } as const;
+
+/** Packets in a capture with this reason, and freed by this function where one is given. */
+export function countDrops(
+  capture: DropCapture | undefined,
+  reason: string,
+  location?: string,
+): number {
+  return (capture?.drops ?? [])
+    .filter(
+      (drop) => drop.reason === reason && (location === undefined || drop.location === location),
+    )
+    .reduce((sum, { packets }) => sum + packets, 0);
+}

@@ -29,8 +29,13 @@ export type AnyRule = Rule;
 export interface JudgeWindow {
   /** Length of the window; 0 when only settings were read. */
   readonly seconds: number;
-  /** True when another network namespace than the initial one is under diagnosis. */
+  /** True when another network namespace than the one whydrop runs in is under diagnosis. */
   readonly foreignNetns: boolean;
+  /**
+   * The machine has more than one network namespace. What is counted for the whole machine (softnet,
+   * events of a tracepoint) may then have happened in another one.
+   */
+  readonly severalNetns: boolean;
   /** Interfaces the user asked for; empty: all. */
   readonly interfaces: readonly string[];
 }
@@ -110,18 +115,13 @@ export interface Observation {
 
 /** A selection of captured drops. Fields left out match anything. */
 export interface Claim {
-  readonly reason?: string | readonly string[];
+  /** Null: only where the kernel's tracepoint has no reasons. */
+  readonly reason?: string | readonly string[] | null;
   /** For kernels without reasons, or an ambiguous one: the function that freed the packet. */
   readonly location?: string | readonly string[];
   readonly protocol?: number | readonly number[];
   /** At most so many packets; absent: all that match. */
   readonly packets?: number;
-  /**
-   * Every such drop also moves a counter of the namespace it happens in, and `packets` is that
-   * counter's rise here. What matches beyond it (and beyond the edge of the window) happened in
-   * another namespace.
-   */
-  readonly counted?: true;
 }
 
 /** Types judge() by the checks the rule needs and wants. */

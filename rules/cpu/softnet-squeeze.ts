@@ -1,0 +1,80 @@
+import softnet from '../../checks/softnet.ts';
+import sysctl from '../../checks/sysctl.ts';
+import { defineRule } from '../../src/model/rule.ts';
+import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
+
+/** A busy host squeezes now and then; netdata's alarm is a minute's mean above 10 a second. */
+const SQUEEZES_PER_SECOND = 10;
+/** Twice the kernel's defaults (300 packets, 2 jiffies) once more; beyond that user programs starve. */
+const HIGHEST_BUDGET = 1200;
+
+export default defineRule({
+  id: 'softnet-squeeze',
+  title: 'The kernel runs out of time to take packets in',
+  needs: { softnet },
+  wants: { sysctl },
+  reviewed: '2026-11-22',
+  // Without loss it is a hint; with one of these it is part of the same overload.
+  consequenceOf: ['nic-rx-ring', 'softnet-backlog'],
+  explain: {
+    see: 'Column 3 of `/proc/net/softnet_stat` (`time_squeeze`) rises. Nothing is lost by that alone.',
+    kernel:
+      '`net_rx_action` (net/core/dev.c) stops after `net.core.netdev_budget` packets or `net.core.netdev_budget_usecs` and leaves the rest for the next round. It counts that as a squeeze. The packets wait; they are lost only if a ring or queue overflows meanwhile.',
+    confirm:
+      'Column 3 of `/proc/net/softnet_stat`, next to a real drop counter: column 2, or `rx_missed_errors`.',
+    fix: 'Only if packets are lost as well: double `net.core.netdev_budget` and `net.core.netdev_budget_usecs`. Programs on that CPU get less time.',
+    normal: 'A few a second are normal on any busy host. `time_squeeze` is not a drop counter.',
+    references: [
+      'net/core/dev.c net_rx_action (Linux 6.18)',
+      'Documentation/admin-guide/sysctl/net.rst, netdev_budget',
+    ],
+  },
+  judge({ softnet, sysctl }, { seconds }) {
+    const rises = softnetRises(softnet);
+    const squeezes = sumOf(rises, 'timeSqueeze');
+    const worst = worstCpu(rises, 'timeSqueeze');
+    if (worst === undefined || seconds <= 0 || squeezes / seconds <= SQUEEZES_PER_SECOND) return [];
+    const steps = ['net.core.netdev_budget', 'net.core.netdev_budget_usecs'].flatMap((key) => {
+      const now = sysctl?.last.number(key);
+      return now === undefined ? [] : [{ key, now }];
+    });
+    const budget = steps.find(({ key }) => key === 'net.core.netdev_budget')?.now;
+    return [
+      {
+        kind: 'cause',
+        confidence: 'possible',
+        packets: 0,
+        severityAtMost: 'notice',
+        scope: { cpu: worst.cpu },
+        because: [
+          {
+            source: '/proc/net/softnet_stat column 3 (time_squeeze)',
+            text: `${squeezes} times the budget ran out, ${worst.timeSqueeze} of them on CPU ${worst.cpu}`,
+          },
+        ],
+        means: `CPU ${worst.cpu} often runs out of its budget before it has taken all waiting packets. They wait longer; this alone loses none.`,
+        rulesOut: [],
+        fixes:
+          budget === undefined || budget >= HIGHEST_BUDGET
+            ? []
+            : [
+                {
+                  id: 'raise-budget',
+                  title: 'Give packet processing twice the budget',
+                  risk: 'safe',
+                  cost: 'programs on a busy CPU get less time',
+                  takesEffect: 'at-once',
+                  steps: steps.map(({ key, now }) => sysctlStep(key, now, 2 * now)),
+                  expect: {
+                    counter: 'softnet time_squeeze',
+                    change: 'stops-rising',
+                    traffic: 'softnet processed',
+                  },
+                },
+              ],
+        claims: [],
+      },
+    ];
+  },
+});

@@ -1,0 +1,146 @@
+import conntrack, { type Conntrack } from '../../checks/conntrack.ts';
+import drops from '../../checks/drops.ts';
+import snmp from '../../checks/snmp.ts';
+import { riseU32 } from '../../checks/u32.ts';
+import { rise } from '../../src/model/counter.ts';
+import { countDrops } from '../../src/model/drops.ts';
+import type { Fix, FixStep } from '../../src/model/fix.ts';
+import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { sysctlStep } from '../../src/model/sysctl-step.ts';
+
+/** The kernel's own early eviction starts here (nf_conntrack_core.c gc_worker, "95 %"). */
+const FULL_SHARE = 0.95;
+/** Below this a refused entry has another reason (no memory, a helper). */
+const PLAUSIBLE_SHARE = 0.75;
+/** Netdata and node-problem-detector warn from about here. */
+const FILLING_SHARE = 0.9;
+/** A planning figure for one entry with its extensions; the bare slab object is 256 bytes on 6.18. */
+const ENTRY_BYTES = 400;
+/** Average chain length at which look-ups get slow: the kernel's own default is below 2. */
+const ENTRIES_PER_BUCKET = 4;
+
+const maxKey = 'net.netfilter.nf_conntrack_max';
+const bucketsKey = 'net.netfilter.nf_conntrack_buckets';
+
+export default defineRule({
+  id: 'nf-conntrack-full',
+  title: 'The connection tracking table is full, new connections are refused',
+  needs: { conntrack },
+  wants: { drops, snmp },
+  reviewed: '2026-11-22',
+  explain: {
+    see: 'New connections time out, established ones live. The kernel log says `nf_conntrack: table full, dropping packet`. It looks like a firewall, but no rule counts the packets.',
+    kernel:
+      'For the first packet of each connection `init_conntrack` (net/netfilter/nf_conntrack_core.c) needs a new entry. When the namespace has `nf_conntrack_max` entries and none can be evicted early, the packet is dropped: `drop` in `conntrack -S` rises while `insert_failed` does not. The drop reason is `NETFILTER_DROP` at `nf_hook_slow`, the same as for a rule of iptables-legacy.',
+    confirm:
+      "`sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max`; `conntrack -S` (drop); `conntrack -L | awk '{print $1, $4}' | sort | uniq -c | sort -rn | head` shows who fills it.",
+    fix: 'Raise `net.netfilter.nf_conntrack_max` and keep at least a quarter as many buckets. Each entry costs up to 400 bytes of kernel memory. On Kubernetes nodes kube-proxy sets this value; change it there.',
+    normal:
+      'Never normal; but a scan or SYN flood fills any table. Look who fills it before raising it far.',
+    references: [
+      'net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc (Linux 6.18)',
+      'Documentation/networking/nf_conntrack-sysctl.rst',
+    ],
+  },
+  judge({ conntrack, drops, snmp }) {
+    const { first, last, samples } = conntrack;
+    const max = last.max;
+    if (max === undefined || max === 0) return [];
+    const peak = Math.max(...samples.map(({ count }) => count));
+    const dropped = riseOf(first, last, 'drop');
+    const insertFailed = riseOf(first, last, 'insert_failed');
+    // A clash or an exhausted NAT range counts in both; a full table in `drop` alone.
+    const packets = Math.max(0, dropped - insertFailed);
+    const share = peak / max;
+    if (packets === 0 && share < FILLING_SHARE) return [];
+
+    const seen = countDrops(drops, 'NETFILTER_DROP', 'nf_hook_slow');
+    const received =
+      rise(snmp?.first.counters.get('Ip.InReceives'), snmp?.last.counters.get('Ip.InReceives')) +
+      rise(snmp?.first.counters.get('Ip6.InReceives'), snmp?.last.counters.get('Ip6.InReceives'));
+    const finding: CauseFinding = {
+      kind: 'cause',
+      confidence: packets === 0 ? 'possible' : confidenceAt(share),
+      packets,
+      ...(received > 0 ? { traffic: { packets: received, what: 'IP packets received' } } : {}),
+      scope: {},
+      because: [
+        {
+          source: 'conntrack -S drop',
+          text: `${packets} packets found no room in the table (insert_failed rose by ${insertFailed})`,
+          first: String(first.counters.get('drop') ?? 0n),
+          last: String(last.counters.get('drop') ?? 0n),
+        },
+        {
+          source: `${maxKey.replace('_max', '_count')} and nf_conntrack_max`,
+          text: `${peak} of ${max} entries in use (${Math.round(share * 100)} %)`,
+          last: String(peak),
+        },
+        ...(seen > 0
+          ? [
+              {
+                source: 'skb:kfree_skb',
+                text: `${seen} drops NETFILTER_DROP at nf_hook_slow on this machine`,
+              },
+            ]
+          : []),
+      ],
+      means:
+        packets === 0
+          ? `The table is ${Math.round(share * 100)} % full. When it is full, new connections are refused; so far none was.`
+          : 'The kernel cannot track more connections, so it drops the first packet of each new one. Established ones go on.',
+      rulesOut:
+        packets === 0
+          ? []
+          : [
+              {
+                id: 'nf-rule-drop',
+                because: `conntrack itself counted these ${packets} packets as dropped for want of an entry`,
+              },
+              {
+                id: 'nf-conntrack-insert-failed',
+                because: `insert_failed rose by ${insertFailed} only`,
+              },
+            ],
+      fixes: [raise(max, peak, packets, last.buckets)],
+      claims: [
+        { reason: 'NETFILTER_DROP', location: 'nf_hook_slow', packets },
+        { reason: null, location: 'nf_hook_slow', packets },
+      ],
+    };
+    return [finding];
+  },
+});
+
+function riseOf(first: Conntrack, last: Conntrack, name: string): number {
+  return riseU32(first.counters.get(name), last.counters.get(name));
+}
+
+function confidenceAt(share: number): CauseFinding['confidence'] {
+  if (share >= FULL_SHARE) return 'certain';
+  return share >= PLAUSIBLE_SHARE ? 'likely' : 'possible';
+}
+
+/**
+ * Twice what is there, or twice what was asked for in the window if that is more; but no more than four
+ * times the old value or one entry for each bucket that already exists, because one flow that tries
+ * again and again looks like many.
+ */
+function raise(max: number, peak: number, refused: number, buckets: number | undefined): Fix {
+  const wanted = Math.max(2 * max, 2 * (peak + refused));
+  const to = Math.min(wanted, Math.max(4 * max, buckets ?? 0));
+  const megabytes = ((to - max) * ENTRY_BYTES) / 1e6;
+  const steps: FixStep[] = [sysctlStep(maxKey, max, to)];
+  if (buckets !== undefined && to > buckets * ENTRIES_PER_BUCKET) {
+    steps.push(sysctlStep(bucketsKey, buckets, Math.ceil(to / ENTRIES_PER_BUCKET)));
+  }
+  return {
+    id: 'raise-max',
+    title: `Track ${to} connections instead of ${max}`,
+    risk: 'safe',
+    cost: `up to ${megabytes < 1 ? 'one more' : `${Math.ceil(megabytes)} more`} MB of kernel memory when the table is full (${ENTRY_BYTES} bytes an entry)`,
+    takesEffect: 'at-once',
+    steps,
+    expect: { counter: 'conntrack drop', change: 'stops-rising', traffic: 'snmp Ip.InReceives' },
+  };
+}

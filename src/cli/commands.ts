@@ -1,0 +1,98 @@
+import {
+  fixOptions,
+  measureOptions,
+  outputOptions,
+  replayOptions,
+  type OptionSpec,
+} from './options.ts';
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly arguments?: readonly { readonly name: string; readonly help: string }[];
+  readonly options: readonly OptionSpec[];
+  readonly examples: readonly string[];
+  readonly hidden?: true;
+  /** Loads what it needs when it runs. @returns the exit code */
+  run(operands: readonly string[], flags: Record<string, unknown>): Promise<number>;
+}
+
+const reportOptions = [...measureOptions, ...replayOptions, ...outputOptions];
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'session',
+    summary: 'find the cause step by step (what `whydrop` does on a terminal)',
+    options: [...measureOptions, ...outputOptions],
+    examples: ['whydrop', 'whydrop --netns web'],
+    hidden: true,
+    run: async (_, flags) => (await import('../wizard/session.ts')).runSession(flags),
+  },
+  {
+    name: 'report',
+    summary: 'measure, judge, print ranked causes; never asks anything',
+    options: [...reportOptions, { flags: '--fix', help: 'same as `whydrop fix`' }, ...fixOptions],
+    examples: [
+      'whydrop report                      watch for 5 seconds',
+      'whydrop report -d 30s -i eth0       longer, one interface',
+      'whydrop report --netns web          another network namespace',
+      'whydrop report --json | jq .causes  for a program',
+      'whydrop report --from lost.whydrop.gz',
+    ],
+    run: async (_, flags) =>
+      flags['fix'] === true
+        ? (await import('./fix.ts')).runFix(flags)
+        : (await import('./report.ts')).runReport(flags),
+  },
+  {
+    name: 'fix',
+    summary: 'diagnose, show the change, ask, apply, measure again, keep it or roll back',
+    options: [...measureOptions, ...fixOptions, ...outputOptions],
+    examples: [
+      'whydrop fix --dry-run               show what would change',
+      'whydrop fix                         ask before each change',
+      'whydrop fix --yes --only ip-rpfilter',
+    ],
+    run: async (_, flags) => (await import('./fix.ts')).runFix(flags),
+  },
+  {
+    name: 'undo',
+    summary: 'list what whydrop changed, or take one change back',
+    arguments: [{ name: '[id]', help: 'the change to take back; `all` for every one' }],
+    options: [
+      { flags: '--force', help: 'restore even what somebody else changed since' },
+      { flags: '--json', help: 'list as JSON' },
+    ],
+    examples: ['whydrop undo', 'whydrop undo 20261122-031500-1', 'whydrop undo all'],
+    run: async (operands, flags) => (await import('./undo.ts')).runUndo(operands, flags),
+  },
+  {
+    name: 'record',
+    summary: 'save everything a report reads, to be diagnosed elsewhere',
+    options: [
+      ...measureOptions,
+      ...outputOptions.filter(({ flags }) => !/json|format/.test(flags)),
+    ],
+    examples: [
+      'whydrop record -o lost.whydrop.gz',
+      'whydrop report --from lost.whydrop.gz   anywhere, without root',
+    ],
+    run: async (_, flags) => (await import('./record.ts')).runRecord(flags),
+  },
+  {
+    name: 'explain',
+    summary: 'what a cause means, how to confirm it, what the fix costs',
+    arguments: [{ name: '<cause>', help: 'a cause id, such as ip-rpfilter' }],
+    options: [],
+    examples: ['whydrop explain nf-conntrack-full'],
+    run: async (operands) => (await import('./explain.ts')).runExplain(operands),
+  },
+  {
+    name: 'list',
+    summary: 'the causes it knows, the sources it reads',
+    arguments: [{ name: '<what>', help: 'causes or checks' }],
+    options: [],
+    examples: ['whydrop list causes', 'whydrop list checks'],
+    run: async (operands) => (await import('./list.ts')).runList(operands),
+  },
+];

@@ -1,0 +1,84 @@
+import type { Diagnosis } from '../engine/diagnose.ts';
+import type { Progress } from '../engine/collect.ts';
+import type { Host } from '../model/host.ts';
+import { checks } from '../../checks/index.ts';
+import { rules } from '../../rules/index.ts';
+import { diagnose } from '../engine/diagnose.ts';
+import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
+import { UsageError } from './usage-error.ts';
+import { version } from './version.ts';
+
+/** What to measure: the measuring options of the command line, parsed. */
+export interface MeasureRequest {
+  readonly seconds: number;
+  readonly netns: string | null;
+  readonly interfaces: readonly string[];
+  readonly capture: 'auto' | 'tracefs' | 'none';
+  readonly only: readonly string[];
+  readonly ignore: readonly { id: string; scope?: string; reason: string }[];
+}
+
+export interface MeasureFlags {
+  duration: string;
+  netns?: string;
+  iface?: string[] | string;
+  capture: 'auto' | 'tracefs' | 'none';
+  only?: string[] | string;
+  ignore?: string[] | string;
+}
+
+/** @throws UsageError for a duration or a cause id that cannot be. */
+export function measureRequest(flags: MeasureFlags): MeasureRequest {
+  const known = rules.map(({ id }) => id);
+  const only = list(flags.only);
+  const ignore = list(flags.ignore).map(parseIgnore);
+  checkCauseIds(
+    '--only',
+    only.map((id) => id.split('/')[0] ?? id),
+    known,
+  );
+  checkCauseIds(
+    '--ignore',
+    ignore.map(({ id }) => id),
+    known,
+  );
+  return {
+    seconds: parseDuration(flags.duration),
+    netns: flags.netns ?? null,
+    interfaces: list(flags.iface),
+    capture: flags.capture,
+    only,
+    ignore,
+  };
+}
+
+/** An environment variable gives one string, with commas between. */
+function list(value: string[] | string | undefined): string[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : value.split(',').filter((part) => part !== '');
+}
+
+/** @throws UsageError when the namespace cannot be entered. */
+export async function openHost(netns: string | null): Promise<Host> {
+  const { openLiveHost } = await import('../host/index.ts');
+  const host = await openLiveHost({ netns });
+  if (host.status !== 'ok') throw new UsageError(host.reason);
+  return host.value;
+}
+
+export async function measure(
+  host: Host,
+  request: MeasureRequest,
+  watching: { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
+): Promise<Diagnosis> {
+  return diagnose(host, checks, rules, {
+    version,
+    startedAt: new Date(),
+    seconds: request.seconds,
+    capture: request.capture,
+    interfaces: request.interfaces,
+    only: request.only.map((id) => id.split('/')[0] ?? id),
+    suppressions: request.ignore,
+    ...watching,
+  });
+}

@@ -1,0 +1,107 @@
+import { Command, CommanderError, Option } from 'commander';
+import { commands, type CommandSpec } from './commands.ts';
+import { endsWhenReaderLeaves } from './output.ts';
+import type { OptionSpec } from './options.ts';
+import { UsageError } from './usage-error.ts';
+import { version } from './version.ts';
+
+/** Exit code for bad usage and for failures of our own: could not tell. */
+const UNKNOWN = 3;
+
+/** @returns the exit code (DESIGN section 4). */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  endsWhenReaderLeaves();
+  let exitCode = 0;
+  const program = new Command('whydrop')
+    .description('Why does this Linux host drop packets, and what do I change?')
+    .usage('[command] [options]')
+    .version(version)
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .exitOverride()
+    .showHelpAfterError('(whydrop --help shows what it can do)')
+    .addHelpText('after', GENERAL_HELP);
+  for (const spec of commands) {
+    program.addCommand(
+      build(spec, (code) => {
+        exitCode = code;
+      }),
+      { hidden: spec.hidden === true },
+    );
+  }
+  try {
+    await program.parseAsync([...withCommand(argv)], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return explain(error, argv.includes('--debug'));
+  }
+}
+
+const GENERAL_HELP = `
+Without a command, whydrop starts a guided session on a terminal and prints a report elsewhere.
+
+Examples:
+  whydrop                            find out step by step
+  whydrop report                     measure for 5 seconds, print ranked causes
+  whydrop report --netns web --json  another network namespace, for a program
+  whydrop fix --dry-run              what would be changed
+  whydrop undo                       what was changed, and take it back
+
+Exit codes: 0 nothing above notice, 1 warning, 2 critical, 3 could not tell.
+It makes no network connections and changes nothing without being told to.`;
+
+/** `whydrop`, `whydrop --netns b` and `whydrop --fix` are the guided session, or a report. */
+function withCommand(argv: readonly string[]): readonly string[] {
+  const [first] = argv;
+  if (
+    first !== undefined &&
+    (!first.startsWith('-') || ['-h', '--help', '-V', '--version'].includes(first))
+  ) {
+    return argv;
+  }
+  const asked = ['--fix', '--json', '--no-input', '--from', '--plain'].some((flag) =>
+    argv.includes(flag),
+  );
+  const interactive = process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY;
+  return [interactive && !asked ? 'session' : 'report', ...argv];
+}
+
+function build(spec: CommandSpec, done: (exitCode: number) => void): Command {
+  const command = new Command(spec.name).description(spec.summary).exitOverride();
+  command.helpOption('-h, --help', 'show this help');
+  for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.help);
+  for (const option of spec.options) command.addOption(toOption(option));
+  if (spec.examples.length > 0) {
+    command.addHelpText(
+      'after',
+      ['', 'Examples:', ...spec.examples.map((line) => `  ${line}`)].join('\n'),
+    );
+  }
+  command.action(async () => {
+    done(await spec.run(command.args, command.opts()));
+  });
+  return command;
+}
+
+function toOption(spec: OptionSpec): Option {
+  const option = new Option(spec.flags, spec.help);
+  if (spec.env !== undefined) option.env(spec.env);
+  if (spec.default !== undefined) option.default(spec.default);
+  if (spec.choices !== undefined) option.choices([...spec.choices]);
+  return option;
+}
+
+function explain(error: unknown, debug: boolean): number {
+  // commander has printed its own message; help and version end with code 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : UNKNOWN;
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`whydrop: ${message}\n`);
+  if (!(error instanceof UsageError)) {
+    process.stderr.write(
+      debug && error instanceof Error
+        ? `${error.stack ?? ''}\n`
+        : 'This is a fault of whydrop. Run it again with --debug and report what it prints.\n',
+    );
+  }
+  return UNKNOWN;
+}
