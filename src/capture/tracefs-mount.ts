@@ -1,0 +1,119 @@
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
+import type { Options } from 'execa';
+import { ok, unread, type Reading, type Unread } from '../model/reading.ts';
+import { errorCode, tracefsUnread } from './unavailable.ts';
+
+export interface OpenTracefs {
+  /** Absolute path of a tracefs; good until close(), for this process only. */
+  readonly directory: string;
+  /** Gives up a private mount. Idempotent. */
+  close(): Promise<void>;
+}
+
+const mountPoint = '/sys/kernel/tracing';
+const usualDirectories = [mountPoint, '/sys/kernel/debug/tracing'];
+
+/**
+ * Finds a mounted tracefs, or, as root, mounts one that nobody else sees and that leaves nothing
+ * behind, not even after kill -9.
+ */
+export async function openTracefs(): Promise<Reading<OpenTracefs>> {
+  for (const directory of usualDirectories) {
+    try {
+      await access(`${directory}/instances`, constants.R_OK | constants.W_OK);
+      return ok({ directory, close: async () => {} });
+    } catch (error) {
+      // ENOENT: nothing is mounted there. A mounted one is closed to all but root (mode 700).
+      if (errorCode(error) !== 'ENOENT') return tracefsUnread(error, `Cannot use ${directory}`);
+    }
+  }
+  if (!(await kernelHasTracefs())) {
+    return unread('absent', 'Cannot watch drops live: this kernel is built without tracefs.');
+  }
+  if (process.geteuid?.() !== 0) {
+    return unread('denied', 'Cannot watch drops live: needs root. Run it with sudo.');
+  }
+  if (!existsSync(mountPoint)) {
+    return unread(
+      'absent',
+      `Cannot watch drops live: there is no ${mountPoint} to mount tracefs on.`,
+    );
+  }
+  return mountPrivately();
+}
+
+async function kernelHasTracefs(): Promise<boolean> {
+  try {
+    return /\btracefs$/m.test(await readFile('/proc/filesystems', 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * Mounts tracefs in a mount namespace of its own and holds it by an open directory. The helper that
+ * carried the namespace ends at once: the mount lives as long as the descriptor, so it goes with
+ * this process however that ends.
+ */
+async function mountPrivately(): Promise<Reading<OpenTracefs>> {
+  const { execa } = await import('execa');
+  // `cat` answers only after unshare has made the namespace private. Mounting before that could
+  // show on the host. It ends when its input does.
+  const helper = execa('unshare', ['--mount', '--propagation', 'private', '--', 'cat'], {
+    ...runOptions,
+    stdin: 'pipe',
+  });
+  try {
+    const ready = await new Promise<boolean>((resolve) => {
+      helper.stdout.once('data', () => resolve(true));
+      void helper.then(() => resolve(false));
+      helper.stdin.write('ready\n');
+    });
+    if (!ready || helper.pid === undefined) return notMounted((await helper).stderr);
+
+    const namespace = String(helper.pid);
+    const mount = ['mount', '-t', 'tracefs', 'tracefs', mountPoint];
+    const mounted = await execa(
+      'nsenter',
+      ['--target', namespace, '--mount', '--', ...mount],
+      runOptions,
+    );
+    if (mounted.failed) return notMounted(mounted.stderr);
+
+    const fd = openSync(
+      `/proc/${namespace}/root${mountPoint}`,
+      constants.O_RDONLY | constants.O_DIRECTORY,
+    );
+    let closed = false;
+    return ok({
+      directory: `/proc/self/fd/${fd}`,
+      close: async () => {
+        if (closed) return;
+        closed = true;
+        closeSync(fd);
+      },
+    });
+  } catch (error) {
+    return tracefsUnread(error, 'Cannot open the tracefs that was just mounted');
+  } finally {
+    helper.stdin.end();
+    await helper;
+  }
+}
+
+const runOptions = {
+  env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+  extendEnv: false,
+  reject: false,
+  timeout: 5000,
+} as const satisfies Options;
+
+function notMounted(stderr: string | undefined): Unread {
+  const why = stderr?.trim().split('\n', 1)[0]?.slice(0, 200) ?? '';
+  return unread(
+    'denied',
+    `Cannot watch drops live: tracefs is not mounted, and mounting it failed${why === '' ? '' : ` (${why})`}. ` +
+      `This helps: mount -t tracefs tracefs ${mountPoint}`,
+  );
+}

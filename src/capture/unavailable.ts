@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { unread, type Unread } from '../model/reading.ts';
+
+/** Turns a failed system call on tracefs into a sentence that says what would help. */
+export function tracefsUnread(error: unknown, what: string): Unread {
+  const code = errorCode(error);
+  if (code === 'ENOENT') return unread('absent', `${what}: this kernel does not offer it.`);
+  if (code !== 'EACCES' && code !== 'EPERM') return unread('denied', `${what}: ${code}.`);
+  if (process.geteuid?.() !== 0) return unread('denied', `${what}: needs root. Run it with sudo.`);
+  if (lockedDown()) {
+    return unread(
+      'denied',
+      `${what}: kernel lockdown is in confidentiality mode, which forbids tracing even for root.`,
+    );
+  }
+  return unread(
+    'denied',
+    `${what}: not permitted, even for root. In a container, run whydrop on the host or give it CAP_SYS_ADMIN.`,
+  );
+}
+
+/** `ENOENT`, or what else can be said about the error. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return error.code;
+  }
+  return String(error);
+}
+
+/** LOCKDOWN_TRACEFS belongs to the confidentiality class (include/linux/security.h). */
+function lockedDown(): boolean {
+  try {
+    return readFileSync('/sys/kernel/security/lockdown', 'utf8').includes('[confidentiality]');
+  } catch {
+    return false;
+  }
+}
