@@ -1,5 +1,14 @@
 /** What the packet filters of one network namespace hold: rules and chain policies, with their counters. */
-export interface Firewall {
+export interface Firewall extends Tables {
+  /**
+   * What may hold rules too but could not be read, a sentence each: nft is missing, say. Empty:
+   * these are all rules of the namespace.
+   */
+  readonly unseen: readonly string[];
+}
+
+/** Rules and policies of one or more sources. */
+export interface Tables {
   /** In the order of the listing; within a chain that is the order in which packets meet them. */
   readonly rules: readonly FirewallRule[];
   /** One per base chain, whatever its policy. */
