@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -39,9 +39,11 @@ export async function saveRecording(
   try {
     const file = await open(fresh, 'wx', 0o600);
     try {
-      const sink = file.createWriteStream({ autoClose: false });
       const source = Readable.from(serialize(header, lines));
-      await (path.endsWith('.gz') ? pipeline(source, createGzip(), sink) : pipeline(source, sink));
+      const write = (chunks: AsyncIterable<Buffer>): Promise<void> => writeFile(file, chunks);
+      await (path.endsWith('.gz')
+        ? pipeline(source, createGzip(), write)
+        : pipeline(source, write));
       await file.sync();
     } finally {
       await file.close();
