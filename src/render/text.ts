@@ -1,0 +1,401 @@
+import type { Report, ReportCause, ReportDrops, ReportFix, ReportStep } from '../model/report.ts';
+import type { Observation } from '../model/rule.ts';
+import { quoteArgv } from '../model/shell-quote.ts';
+import { type Content, Page, type PageOptions, type Span } from './page.ts';
+import { verdictText } from './verdict-text.ts';
+import {
+  describeDrops,
+  describeScope,
+  formatCount,
+  formatCountOf,
+  formatRate,
+  formatRaw,
+  formatSeconds,
+  formatTime,
+  lostPackets,
+} from './wording.ts';
+
+export interface TextOptions extends PageOptions {
+  /** Adds what only somebody who doubts the verdict wants to see. */
+  readonly verbose: boolean;
+}
+
+/**
+ * The report for a person at a terminal, verdict first. Ends with a newline. No line is wider than
+ * `options.width` (40 at least, 120 at most), but for commands, which are never broken so that they can be copied.
+ */
+export async function renderText(report: Report, options: TextOptions): Promise<string> {
+  const page = new Page(options);
+  await writeVerdict(page, report, options.plain);
+  for (const cause of report.causes) writeCause(page, cause, options.verbose);
+  writeHarmless(page, report);
+  writeUnexplained(page, report, options.verbose);
+  writeElsewhere(page, report, options.verbose);
+  writeCouldNotLook(page, report, options.verbose);
+  writeNotes(page, report);
+  if (options.verbose) writeDetails(page, report);
+  page.gap();
+  page.paragraph(nextStep(report), 6, [{ text: 'Next:', style: 'title' }]);
+  return page.toString();
+}
+
+/** Only the verdict itself starts at the edge: no name, however it wraps, can pass for one. */
+async function writeVerdict(page: Page, report: Report, plain: boolean): Promise<void> {
+  const { word, headline, details } = verdictText(report);
+  const first: Span[] = [
+    { text: `${word}: `, style: report.verdict },
+    { text: headline, style: 'title' },
+  ];
+  if (plain) {
+    page.paragraph(first);
+    for (const detail of details) page.paragraph([detail], 2);
+  } else {
+    // Frame and padding take two columns on each side.
+    const width = page.width - 4;
+    const text = [
+      ...page.wrap(first, width),
+      ...details.flatMap((detail) => page.wrap([detail], width - 2)).map((line) => `  ${line}`),
+    ].join('\n');
+    const { default: boxen } = await import('boxen');
+    const box = boxen(text, {
+      // Else boxen asks stdout for the width, which may not be where the text goes.
+      width: page.width,
+      padding: { left: 1, right: 1 },
+      borderStyle: 'round',
+    });
+    // Painted here, because boxen decides about colour by itself.
+    const frame = (part: string): string => page.paint({ text: part, style: report.verdict });
+    page.ready(box.split('\n').map((line) => line.replaceAll(/^[╭╰].*$|^│|│$/g, frame)));
+  }
+  page.paragraph([{ text: measured(report), style: 'source' }], 2);
+}
+
+/** Where, when and how it was measured. */
+function measured({ host, window, scope, capture }: Report): string {
+  const ways = {
+    bpf: 'drops seen by BPF',
+    tracefs: 'drops seen by tracefs',
+    none: 'counters only',
+  };
+  return [
+    host.recorded ? `recording of ${host.hostname}` : host.hostname,
+    `Linux ${host.kernel}`,
+    ...scope.netns.map((netns) => `namespace ${netns}`),
+    ...scope.interfaces.map((name) => `interface ${name}`),
+    formatTime(window.startedAt),
+    ...(window.seconds > 0
+      ? [formatSeconds(window.seconds), ways[capture.backend]]
+      : ['settings only']),
+  ].join(' · ');
+}
+
+const LABEL_INDENT = 3;
+const TEXT_INDENT = 12;
+/** What belongs to a numbered fix. */
+const STEP_INDENT = TEXT_INDENT + 3;
+
+function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
+  const labelled = (label: string, content: Content): void =>
+    page.paragraph(content, TEXT_INDENT, [labelOf(label)]);
+  const items = (label: string, contents: readonly Content[]): void => {
+    const [only] = contents;
+    if (contents.length === 1 && only !== undefined) return labelled(label, only);
+    for (const [index, content] of contents.entries()) {
+      page.paragraph(content, TEXT_INDENT + 2, [labelOf(index === 0 ? label : ''), '- ']);
+    }
+  };
+
+  page.gap();
+  page.paragraph(
+    [
+      { text: cause.title, style: 'title' },
+      { text: `[${cause.severity} · ${cause.confidence}]`, style: cause.severity, tag: true },
+      { text: loss(cause), tag: true },
+    ],
+    LABEL_INDENT,
+    [{ text: `${cause.rank}. `, style: 'title' }],
+  );
+  labelled('Where', [describeScope(cause.scope) || 'the whole host']);
+  items('Because', cause.because.map(observed));
+  labelled('Means', [cause.means]);
+  if (cause.fixes.length === 0) labelled('Fix', ['No change on this host is known to cure it.']);
+  for (const [index, fix] of cause.fixes.entries()) {
+    writeFix(page, fix, {
+      label: labelOf(index === 0 ? 'Fix' : ''),
+      number: cause.fixes.length > 1 ? `${index + 1})` : '',
+    });
+  }
+  if (cause.consequences.length > 0) labelled('Follows', [consequences(cause)]);
+  if (verbose) {
+    items(
+      'Not',
+      cause.rulesOut.map(({ id, because }) => [{ text: `${id}: `, style: 'title' }, because]),
+    );
+  }
+  labelled('More', [{ text: quoteArgv(['whydrop', 'explain', cause.id]), style: 'command' }]);
+}
+
+function labelOf(label: string): Span {
+  return { text: (' '.repeat(LABEL_INDENT) + label).padEnd(TEXT_INDENT), style: 'label' };
+}
+
+function loss({ packets, packetsPerSecond }: ReportCause): string {
+  if (packets === 0) return 'no packet lost yet';
+  const rate = packetsPerSecond > 0 ? ` (${formatRate(packetsPerSecond)})` : '';
+  return formatCountOf(packets, 'packet') + rate;
+}
+
+/** `text: 10 → 12,310 (source)` */
+function observed({ text, first, last, source }: Observation): Content {
+  const values = [first, last].filter((value) => value !== undefined).map(formatRaw);
+  const shown = [...new Set(values)].join(' → ');
+  return [
+    shown === '' ? text : `${text}: `,
+    { text: shown, style: 'title' },
+    { text: ` (${source})`, style: 'source' },
+  ];
+}
+
+function consequences({ consequences }: ReportCause): string {
+  const list = consequences.map(({ title, packets }) =>
+    packets > 0 ? `${title} (${formatCountOf(packets, 'packet')})` : title,
+  );
+  return `${list.join('; ')}. ${list.length === 1 ? 'It needs' : 'They need'} no action of ${list.length === 1 ? 'its' : 'their'} own.`;
+}
+
+function writeFix(
+  page: Page,
+  fix: ReportFix,
+  { label, number }: { label: Span; number: string },
+): void {
+  const title: Content = [
+    { text: fix.title, style: 'title' },
+    { text: `[${riskWords[fix.risk]}]`, style: riskStyles[fix.risk], tag: true },
+  ];
+  page.paragraph(title, number === '' ? TEXT_INDENT : STEP_INDENT, [
+    label,
+    { text: number, style: 'title' },
+  ]);
+  for (const step of fix.steps) writeStep(page, step);
+  const later =
+    fix.takesEffect === 'new-sockets' ? ' Counts for new sockets: restart the program.' : '';
+  page.paragraph([`Cost: ${fix.cost}${later}`], STEP_INDENT);
+}
+
+const riskWords = {
+  none: 'no risk',
+  safe: 'safe',
+  caution: 'caution',
+  disruptive: 'interrupts traffic',
+} as const;
+
+const riskStyles = {
+  none: 'ok',
+  safe: 'ok',
+  caution: 'warning',
+  disruptive: 'critical',
+} as const;
+
+function writeStep(page: Page, step: ReportStep): void {
+  const write = (text: string): void => page.paragraph([text], STEP_INDENT);
+  switch (step.kind) {
+    case 'sysctl':
+      page.command(step.command, STEP_INDENT);
+      write(
+        `now ${formatRaw(step.from)} → ${formatRaw(step.to)}${step.hostWide ? ' · acts on the whole host' : ''}`,
+      );
+      break;
+    case 'ethtool':
+      page.command(step.command, STEP_INDENT);
+      write(`${step.setting} now ${formatRaw(step.from)} → ${formatRaw(step.to)}`);
+      break;
+    case 'command':
+      page.command(step.command, STEP_INDENT);
+      write(step.why);
+      break;
+    case 'manual':
+      write(step.text);
+      break;
+  }
+}
+
+/** Lists are cut here; `--verbose` and JSON have all. */
+const MAX_LINES = 6;
+
+/** Numbers stand right-aligned in these columns, texts after them. */
+const COUNT_COLUMNS = 9;
+
+function section(page: Page, title: string): void {
+  page.gap();
+  page.paragraph([{ text: title, style: 'title' }]);
+}
+
+function bullet(page: Page, content: Content): void {
+  page.paragraph(content, 4, ['  - ']);
+}
+
+function counted(page: Page, count: number, content: Content): void {
+  const columns = COUNT_COLUMNS + 2;
+  page.paragraph(content, columns, [formatCount(count).padStart(COUNT_COLUMNS)]);
+}
+
+function listed<Item>(
+  page: Page,
+  items: readonly Item[],
+  verbose: boolean,
+  write: (item: Item) => void,
+): void {
+  const shown = verbose ? items : items.slice(0, MAX_LINES);
+  for (const item of shown) write(item);
+  const more = items.length - shown.length;
+  if (more > 0) page.paragraph([{ text: `… and ${more} more: -v lists all`, style: 'source' }], 4);
+}
+
+function writeHarmless(page: Page, { benign }: Report): void {
+  if (benign.length === 0) return;
+  section(page, 'Harmless drops');
+  for (const { id, packets, text } of benign) {
+    counted(page, packets, [text, { text: ` (${id})`, style: 'source' }]);
+  }
+}
+
+function writeDrops(page: Page, drops: readonly ReportDrops[], verbose: boolean): void {
+  listed(page, drops, verbose, (drop) => counted(page, drop.packets, [describeDrops(drop)]));
+}
+
+function writeUnexplained(page: Page, { unexplained }: Report, verbose: boolean): void {
+  if (unexplained.length === 0) return;
+  section(page, 'Unexplained drops: no rule claims these');
+  writeDrops(page, unexplained, verbose);
+}
+
+function writeElsewhere(page: Page, { elsewhere }: Report, verbose: boolean): void {
+  if (elsewhere.packets === 0) return;
+  section(page, `Elsewhere on this host: ${formatCountOf(elsewhere.packets, 'drop')}`);
+  page.paragraph([elsewhere.text], 2);
+  writeDrops(page, elsewhere.drops, verbose);
+}
+
+function writeCouldNotLook(page: Page, report: Report, verbose: boolean): void {
+  const { notJudged, checks, capture } = report;
+  const moot = checks
+    .filter(({ status }) => status === 'not-applicable')
+    .map(({ id }) => `${id}: `);
+  const rulesByMissing = new Map<string, string[]>();
+  for (const { rule, missing } of notJudged) {
+    for (const source of missing) {
+      if (!verbose && moot.some((prefix) => source.startsWith(prefix))) continue;
+      rulesByMissing.set(source, [...(rulesByMissing.get(source) ?? []), rule]);
+    }
+  }
+  const backends = verbose || capture.backend === 'none' ? capture.unavailable : [];
+  if (rulesByMissing.size === 0 && backends.length === 0) return;
+
+  section(page, 'Could not look');
+  for (const { backend, reason } of backends) {
+    bullet(page, [`${backend} capture: ${reason}`]);
+  }
+  const groups = [...rulesByMissing].sort((a, b) => b[1].length - a[1].length);
+  listed(page, groups, verbose, ([source, rules]) => {
+    const causes = `${formatCountOf(rules.length, 'cause')} not judged`;
+    const names = verbose || rules.length <= 2 ? `: ${rules.join(', ')}` : '';
+    bullet(page, [source, { text: ` (${causes}${names})`, style: 'source' }]);
+  });
+  if (checks.some(({ status }) => status === 'denied')) {
+    bullet(page, ['Run it as root to see what was denied.']);
+  }
+}
+
+function writeNotes(page: Page, { notes, checks, suppressed, crashed }: Report): void {
+  const lines = [
+    ...notes,
+    ...checks.flatMap(({ id, notes = [] }) => notes.map((note) => `${id}: ${note}`)),
+    ...suppressed.map(({ id, reason }) => `Suppressed: ${id} (${reason})`),
+    ...crashed.map(({ id, error }) => `whydrop's own fault, please report it: ${id}: ${error}`),
+  ];
+  if (lines.length === 0) return;
+  section(page, 'Notes');
+  for (const line of lines) bullet(page, [line]);
+}
+
+function writeDetails(page: Page, { reconciliation, checks }: Report): void {
+  if (reconciliation.length > 0) {
+    section(page, 'Counters against drop events');
+    const row = (...cells: readonly string[]): string =>
+      cells.map((cell) => cell.padStart(COUNT_COLUMNS)).join('');
+    const write = (lead: string | Span, counter: string): void =>
+      page.paragraph([counter], COUNT_COLUMNS * 3 + 2, [lead]);
+    write({ text: row('rise', 'events', 'before'), style: 'label' }, 'counter');
+    for (const { counter, rise, byEvents, beforeEvents } of reconciliation) {
+      const numbers = [rise, byEvents, beforeEvents].map(formatCount);
+      write(row(...numbers), counter);
+    }
+    page.paragraph(
+      [
+        {
+          text: 'events: seen as drop events; before: lost before the tracer could see a packet',
+          style: 'source',
+        },
+      ],
+      2,
+    );
+  }
+  if (checks.length > 0) {
+    section(page, 'Checks');
+    for (const { id, status, reason, tookMs } of checks) {
+      const took = `${tookMs.toFixed(1)} ms`.padStart(COUNT_COLUMNS + 2);
+      const what = status === 'ok' ? 'ok' : `${status}${reason === undefined ? '' : `: ${reason}`}`;
+      page.paragraph([{ text: id, style: 'title' }, ` ${what}`], COUNT_COLUMNS + 4, [took]);
+    }
+  }
+}
+
+/** What to do now, in one sentence. */
+function nextStep(report: Report): Content {
+  const { causes, host, window, verdict, checks, totals } = report;
+  const target = [
+    ...(report.scope.netns.length === 1 ? ['--netns', ...report.scope.netns] : []),
+    ...report.scope.interfaces.flatMap((name) => ['--iface', name]),
+  ];
+  const whydrop = (...argv: string[]): Span => ({
+    text: quoteArgv(['whydrop', ...argv]),
+    style: 'command',
+  });
+
+  if (causes.some(({ fixes }) => fixes.some(isApplicable))) {
+    return host.recorded
+      ? [
+          whydrop('fix', ...target),
+          ` on ${host.hostname} itself: a recording is no reason to write.`,
+        ]
+      : [whydrop('fix', ...target), ' shows each change, asks, applies it and measures again.'];
+  }
+  if (verdict === 'unknown') {
+    return checks.some(({ status }) => status === 'denied')
+      ? ['run it as root: ', { text: 'sudo ', style: 'command' }, whydrop('report', ...target)]
+      : [whydrop('self-check'), ' says what can be seen here, and what would help.'];
+  }
+  if (window.seconds === 0) {
+    return ['measure the loss: ', whydrop('report', '--duration', '10s', ...target)];
+  }
+  if (totals.unexplained > totals.explained && verdict !== 'ok') {
+    return [
+      whydrop('record', '-o', 'drops.whydrop', ...target),
+      ' keeps the evidence, to study it or to ask somebody.',
+    ];
+  }
+  if (causes.length > 0) {
+    return ['do the above by hand, then run ', whydrop('report', ...target), ' again.'];
+  }
+  return lostPackets(totals) > 0
+    ? ['watch longer: ', whydrop('report', '--duration', '60s', ...target)]
+    : [
+        'nothing to do. If loss comes and goes, watch longer: ',
+        whydrop('report', '--duration', '60s', ...target),
+      ];
+}
+
+/** Whether `whydrop fix` can apply it; firewall rules and advice are for people. */
+function isApplicable({ steps }: ReportFix): boolean {
+  return steps.some(({ kind }) => kind === 'sysctl' || kind === 'ethtool');
+}

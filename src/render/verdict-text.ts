@@ -1,0 +1,112 @@
+import type { Report, Verdict } from '../model/report.ts';
+import type { UnreadStatus } from '../model/reading.ts';
+import {
+  describeScope,
+  formatCount,
+  formatCountOf,
+  formatRate,
+  formatSeconds,
+  formatShare,
+  lostPackets,
+} from './wording.ts';
+
+export interface VerdictText {
+  /** `CRITICAL` */
+  readonly word: string;
+  /** What happened, in one plain sentence without a full stop. */
+  readonly headline: string;
+  /** What a reader must know before believing it: the main cause, and what limits the claim. */
+  readonly details: readonly string[];
+}
+
+const words: Readonly<Record<Verdict, string>> = {
+  ok: 'OK',
+  warning: 'WARNING',
+  critical: 'CRITICAL',
+  unknown: 'UNKNOWN',
+};
+
+/** The verdict in words, for every format meant for people. Texts are not yet printable. */
+export function verdictText(report: Report): VerdictText {
+  return {
+    word: words[report.verdict],
+    headline: headline(report),
+    details: [
+      ...(report.verdict === 'unknown' ? whyUnknown(report) : []),
+      ...mainCause(report),
+      ...limits(report),
+    ],
+  };
+}
+
+function headline(report: Report): string {
+  const { verdict, totals, causes, window } = report;
+  const lost = lostPackets(totals);
+  const span = `in ${formatSeconds(window.seconds)}`;
+  if (verdict === 'unknown') return 'Could not tell whether packets are lost';
+  if (window.seconds === 0) {
+    return causes.length === 0
+      ? 'Nothing wrong found in the settings. Loss was not measured (duration 0)'
+      : `${formatCountOf(causes.length, 'finding')} in the settings. Loss was not measured (duration 0)`;
+  }
+  if (lost === 0) {
+    const quiet = `No packet loss found ${span}`;
+    if (causes.length > 0) return `${quiet}, but ${formatCountOf(causes.length, 'risk')}`;
+    if (totals.benign === 0) return quiet;
+    return `${quiet}; ${formatCountOf(totals.benign, 'drop')}, ${totals.benign === 1 ? 'harmless' : 'all harmless'}`;
+  }
+  const loss = `${formatCountOf(lost, 'packet')} lost ${span} (${formatRate(lost / window.seconds)})`;
+  return verdict === 'ok' ? `${loss}, too few to matter` : loss;
+}
+
+function mainCause({ causes, totals }: Report): string[] {
+  const lost = lostPackets(totals);
+  const [first] = causes;
+  if (first === undefined) return lost > 0 ? ['No known cause explains them'] : [];
+  const where = describeScope(first.scope);
+  const cause = where === '' ? first.title : `${first.title} (${where})`;
+  if (first.packets === 0 || lost === 0) return [cause];
+  const others = causes.length - 1;
+  const rest = others === 0 ? '' : `; ${formatCountOf(others, 'more cause')} below`;
+  return [`${formatShare(Math.min(first.packets / lost, 1))} of them: ${cause}${rest}`];
+}
+
+/** What makes the numbers less than the whole truth. */
+function limits({ capture, window, elsewhere }: Report): string[] {
+  const lines: string[] = [];
+  if (capture.backend === 'none' && window.seconds > 0) {
+    lines.push(
+      ['Drops were not watched live, only counters compared', capture.unavailable[0]?.reason]
+        .filter((part) => part !== undefined)
+        .join(': '),
+    );
+  }
+  if (capture.lost > 0) {
+    lines.push(
+      `Counts are lower bounds: ${formatCountOf(capture.lost, 'drop event')} came too fast to be read`,
+    );
+  }
+  if (elsewhere.packets > 0) {
+    lines.push(
+      `${formatCount(elsewhere.packets)} more ${elsewhere.packets === 1 ? 'drop' : 'drops'} on this host cannot be placed here: see Elsewhere`,
+    );
+  }
+  return lines;
+}
+
+/** Worst first. What is not applicable explains nothing. */
+const unreadOrder: readonly UnreadStatus[] = [
+  'crashed',
+  'denied',
+  'timeout',
+  'malformed',
+  'absent',
+];
+
+function whyUnknown({ checks, crashed }: Report): string[] {
+  const reasons = unreadOrder.flatMap((status) =>
+    checks.filter((check) => check.status === status).map((check) => check.reason ?? check.id),
+  );
+  const all = [...new Set(reasons), ...crashed.map(({ id, error }) => `${id} failed: ${error}`)];
+  return all.length > 3 ? [...all.slice(0, 3), `… and ${all.length - 3} more, see below`] : all;
+}

@@ -1,0 +1,97 @@
+import { EtherType } from '../model/drops.ts';
+import type { Report, ReportDrops } from '../model/report.ts';
+import type { Scope } from '../model/rule.ts';
+
+/** Shared by every format meant for people, so that a number reads the same in all of them. */
+
+const integer = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+const oneDigit = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
+
+/** `12,345` */
+export function formatCount(count: number): string {
+  return integer.format(count);
+}
+
+/** `1 packet`, `12,345 packets`; any noun that takes an s. */
+export function formatCountOf(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `2,455/s`, `0.4/s` */
+export function formatRate(perSecond: number): string {
+  if (perSecond > 0 && perSecond < 0.1) return '<0.1/s';
+  return `${(perSecond < 10 ? oneDigit : integer).format(perSecond)}/s`;
+}
+
+/** `99.6 %`; says 100 only when it is all. */
+export function formatShare(share: number): string {
+  if (share > 0 && share < 0.001) return '<0.1 %';
+  const percent = share < 1 ? Math.min(share * 100, 99.9) : 100;
+  return `${oneDigit.format(percent)} %`;
+}
+
+/** `5.0 s`, `300 s` */
+export function formatSeconds(seconds: number): string {
+  return seconds < 100 ? `${seconds.toFixed(1)} s` : `${formatCount(seconds)} s`;
+}
+
+/** `2026-11-21 23:00:00 UTC`; anything that is no ISO time stays as it is. */
+export function formatTime(iso: string): string {
+  return iso.replace(/^([\d-]+)T([\d:]+)(?:\.\d+)?Z$/, '$1 $2 UTC');
+}
+
+/** A raw value: counters get their thousands separators, anything else stays as the machine wrote it. */
+export function formatRaw(value: string): string {
+  return /^\d{4,20}$/.test(value) ? BigInt(value).toLocaleString('en-US') : value;
+}
+
+/** Packets lost in the window: harmless drops are no loss. */
+export function lostPackets(totals: Report['totals']): number {
+  return totals.explained + totals.unexplained;
+}
+
+/** `namespace b, interface vb`; an empty string for the whole host. */
+export function describeScope(scope: Scope): string {
+  const parts = [
+    scope.netns !== undefined && `namespace ${scope.netns}`,
+    scope.interface !== undefined && `interface ${scope.interface}`,
+    scope.cpu !== undefined && `CPU ${scope.cpu}`,
+    scope.process !== undefined && `process ${scope.process.name} (pid ${scope.process.pid})`,
+    scope.socket !== undefined && `socket ${scope.socket}`,
+    scope.rule !== undefined && `rule ${scope.rule}`,
+    scope.flow !== undefined && `flow ${scope.flow}`,
+  ];
+  return parts.filter((part) => part !== false).join(', ');
+}
+
+/** `NO_SOCKET @ ip_local_deliver, IPv4` */
+export function describeDrops(drops: Omit<ReportDrops, 'packets'>): string {
+  const where = drops.reason === null ? drops.location : `${drops.reason} @ ${drops.location}`;
+  return `${where}, ${etherTypeName(drops.protocol)}`;
+}
+
+const etherTypeNames: Readonly<Record<number, string>> = {
+  [EtherType.None]: 'no protocol',
+  [EtherType.LLC]: 'LLC',
+  [EtherType.IPv4]: 'IPv4',
+  [EtherType.ARP]: 'ARP',
+  [EtherType.IPv6]: 'IPv6',
+  // include/uapi/linux/if_ether.h
+  0x0003: 'any protocol',
+  0x8035: 'RARP',
+  0x8100: 'VLAN',
+  0x8808: 'pause frame',
+  0x8809: 'LACP',
+  0x8847: 'MPLS',
+  0x8863: 'PPPoE discovery',
+  0x8864: 'PPPoE',
+  0x888e: '802.1X',
+  0x88a8: '802.1ad VLAN',
+  0x88cc: 'LLDP',
+  0x88f7: 'PTP',
+};
+
+/** `IPv4`, or `EtherType 0x1234` where there is no name for it. */
+export function etherTypeName(protocol: number): string {
+  return etherTypeNames[protocol] ?? `EtherType 0x${protocol.toString(16).padStart(4, '0')}`;
+}
