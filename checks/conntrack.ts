@@ -121,7 +121,7 @@ export function parseStatCommand(text: string): Reading<Counters> {
 
 function summed(counters: Counters, garbled: number, source: string): Reading<Counters> {
   if (counters.size === 0) return unread('malformed', `${source} has no line that can be read.`);
-  return ok(counters, garbled === 0 ? [] : [`${source}: ${garbled} lines cannot be read.`]);
+  return ok(counters, garbled === 0 ? [] : [`${source}: lines that cannot be read: ${garbled}.`]);
 }
 
 function add(counters: Map<string, bigint>, name: string, value: bigint): void {

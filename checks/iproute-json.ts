@@ -49,7 +49,8 @@ export function textOf(object: JsonObject, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-const stringOrBigNumber = /"[^"\\]*(?:\\[^][^"\\]*)*"|(?<![\w.+-])\d{16,}(?![\w.])/g;
+/** A string that never ends is taken to the end of the text, so that the search stays linear. */
+const stringOrBigNumber = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)|(?<![\w.+-])\d{16,}(?![\w.])/g;
 const escapeOrControl = /\\[^]|[\u0000-\u001f]/g;
 
 function repair(token: string): string {

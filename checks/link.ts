@@ -153,7 +153,7 @@ export function parseIpLinks(text: string): Reading<Links> {
     list.value.filter((object) => Object.keys(object).length > 0).length - interfaces.size;
   return ok(
     { interfaces },
-    skipped === 0 ? [] : [`ip -j link: ${skipped} entries cannot be read.`],
+    skipped === 0 ? [] : [`ip -j link: entries that cannot be read: ${skipped}.`],
   );
 }
 

@@ -83,7 +83,7 @@ export function parseQdiscs(text: string): Reading<Qdiscs> {
   }
   return ok(
     { qdiscs },
-    skipped === 0 ? [] : [`tc -s -j qdisc: ${skipped} entries cannot be read.`],
+    skipped === 0 ? [] : [`tc -s -j qdisc: entries that cannot be read: ${skipped}.`],
   );
 }
 

@@ -93,7 +93,7 @@ export function parseSnmp6(text: string, counters: Map<string, bigint>): string[
     if (match === null) garbled++;
     else setCounter(counters, `${match[1]}.${match[2]}`, match[3]);
   }
-  return garbled === 0 ? [] : [`${snmp6File}: ${garbled} lines cannot be read.`];
+  return garbled === 0 ? [] : [`${snmp6File}: lines that cannot be read: ${garbled}.`];
 }
 
 /** Negative values (Tcp.MaxConn is -1 for "no limit") are no counters. */

@@ -85,7 +85,7 @@ export function parseSoftnet(text: string): Reading<Softnet> {
   }
   if (cpus.length === 0) return unread('malformed', `${path} has no line that can be read.`);
   const notes: string[] = [];
-  if (garbled > 0) notes.push(`${path}: ${garbled} of ${lines.length} lines cannot be read.`);
+  if (garbled > 0) notes.push(`${path}: lines that cannot be read: ${garbled} of ${lines.length}.`);
   if (!numbered) {
     notes.push(
       `${path}: this kernel does not number the CPUs. Rows are counted instead, which is wrong after an offline CPU.`,

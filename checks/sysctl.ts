@@ -55,7 +55,6 @@ const keys = [
   'net.core.rmem_default',
   'net.core.wmem_max',
   'net.core.wmem_default',
-  'net.core.optmem_max',
   'net.core.somaxconn',
   'net.core.flow_limit_cpu_bitmap',
   'net.core.flow_limit_table_len',
@@ -130,7 +129,10 @@ export default defineCheck<Sysctl>({
 
     const notes: string[] = [];
     if (listing.status !== 'ok') notes.push(`Settings of interfaces: ${listing.reason}`);
-    if (unfit > 0) notes.push(`${unfit} interfaces have names that no sysctl key can hold.`);
+    if (unfit > 0)
+      notes.push(
+        `Interfaces whose name no sysctl key can hold: ${unfit}. Their settings were not read.`,
+      );
     if (!values.has('net.core.netdev_max_backlog')) {
       notes.push(
         'Settings of the whole host (net.core.netdev_max_backlog and others) cannot be seen from this network namespace.',
