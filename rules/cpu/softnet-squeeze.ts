@@ -6,7 +6,12 @@ import { softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
 
 /** A busy host squeezes now and then; netdata's alarm is a minute's mean above 10 a second. */
 const SQUEEZES_PER_SECOND = 10;
-/** Twice the kernel's defaults (300 packets, 2 jiffies) once more; beyond that user programs starve. */
+/** The kernel's defaults (net/core/hotdata.c; two jiffies at HZ=1000); a host below them was tuned down. */
+const DEFAULTS: Readonly<Record<string, number>> = {
+  'net.core.netdev_budget': 300,
+  'net.core.netdev_budget_usecs': 2000,
+};
+/** Four times the default; beyond that user programs starve. */
 const HIGHEST_BUDGET = 1200;
 
 export default defineRule({
@@ -35,11 +40,11 @@ export default defineRule({
     const squeezes = sumOf(rises, 'timeSqueeze');
     const worst = worstCpu(rises, 'timeSqueeze');
     if (worst === undefined || seconds <= 0 || squeezes / seconds <= SQUEEZES_PER_SECOND) return [];
-    const steps = ['net.core.netdev_budget', 'net.core.netdev_budget_usecs'].flatMap((key) => {
+    const steps = Object.entries(DEFAULTS).flatMap(([key, usual]) => {
       const now = sysctl?.last.number(key);
-      return now === undefined ? [] : [{ key, now }];
+      return now === undefined ? [] : [sysctlStep(key, now, Math.max(2 * now, usual))];
     });
-    const budget = steps.find(({ key }) => key === 'net.core.netdev_budget')?.now;
+    const budget = sysctl?.last.number('net.core.netdev_budget');
     return [
       {
         kind: 'cause',
@@ -61,11 +66,11 @@ export default defineRule({
             : [
                 {
                   id: 'raise-budget',
-                  title: 'Give packet processing twice the budget',
+                  title: 'Give packet processing a larger budget',
                   risk: 'safe',
                   cost: 'programs on a busy CPU get less time',
                   takesEffect: 'at-once',
-                  steps: steps.map(({ key, now }) => sysctlStep(key, now, 2 * now)),
+                  steps,
                   expect: {
                     counter: 'softnet time_squeeze',
                     change: 'stops-rising',

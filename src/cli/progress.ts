@@ -10,15 +10,15 @@ const TITLES: Readonly<Record<Progress['stage'], string>> = {
 const STAGES = ['starting', 'first', 'window', 'last', 'judging'] as const;
 
 /**
- * Runs `work` with its stages shown on stderr: a live list on a terminal, nothing elsewhere
- * (a log has no use for it). stdout stays clean.
+ * Runs `work` with its stages shown on stderr: a live list on a terminal, plain lines when asked
+ * (`plain`), nothing in a log. stdout stays clean.
  */
 export async function withProgress<Value>(
-  options: { readonly shown: boolean; readonly plain: boolean },
+  style: 'live' | 'plain' | 'none',
   work: (onProgress: (progress: Progress) => void) => Promise<Value>,
 ): Promise<Value> {
-  if (!options.shown || !process.stderr.isTTY) return work(() => {});
-  if (options.plain) return work(({ stage }) => process.stderr.write(`${TITLES[stage]} ...\n`));
+  if (style === 'none') return work(() => {});
+  if (style === 'plain') return work(({ stage }) => process.stderr.write(`${TITLES[stage]} ...\n`));
 
   const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   const stages = new Map(STAGES.map((stage) => [stage, new Gate()]));

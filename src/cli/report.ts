@@ -44,10 +44,15 @@ export async function diagnoseWithProgress(
   signal: AbortSignal,
 ): Promise<Diagnosis> {
   const request = measureRequest(flags);
-  const shown = flags.quiet !== true && !host.facts.recorded;
-  return withProgress({ shown, plain: flags.plain === true }, (onProgress) =>
-    measure(host, request, { onProgress, signal }),
-  );
+  const style = host.facts.recorded ? 'none' : progressStyle(flags);
+  return withProgress(style, (onProgress) => measure(host, request, { onProgress, signal }));
+}
+
+/** Off a terminal only --verbose asks for progress lines. */
+function progressStyle({ quiet, plain, verbose }: OutputFlags): 'live' | 'plain' | 'none' {
+  if (quiet === true) return 'none';
+  if (process.stderr.isTTY && plain !== true) return 'live';
+  return process.stderr.isTTY || verbose === true ? 'plain' : 'none';
 }
 
 /** Renders the report to stdout or into the file asked for. */

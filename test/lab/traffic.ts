@@ -1,0 +1,140 @@
+import { start } from './command.ts';
+
+/**
+ * Senders are Perl: it is on every Debian, opens raw sockets, and sends some 300,000 packets a second.
+ * Each ends by itself.
+ */
+export interface UdpTraffic {
+  readonly from: string;
+  /** Source address; another one than the interface's must be on the sender's loopback. */
+  readonly source?: string;
+  readonly to: string;
+  readonly port: number;
+  readonly packets: number;
+  /** 0: as fast as it can. */
+  readonly perSecond: number;
+  readonly bytes?: number;
+  /** So many packets back to back, then a pause that keeps the mean rate. Default 1. */
+  readonly burst?: number;
+  /** Source ports to take in turn; each is a flow of its own. Default 1. */
+  readonly flows?: number;
+  /** Run on this CPU only. */
+  readonly cpu?: number;
+}
+
+const UDP = `
+use strict; use Socket; use Time::HiRes qw(sleep time);
+my ($source, $to, $port, $packets, $rate, $bytes, $burst, $flows) = @ARGV;
+my $address = sockaddr_in($port, inet_aton($to));
+my $payload = 'x' x $bytes;
+my $open = sub { my $p = shift; socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
+  setsockopt($s, SOL_SOCKET, SO_SNDBUF, 4194304);
+  bind($s, sockaddr_in($p, inet_aton($source))) or die "bind $source: $!"; return $s };
+my @sockets = map { $open->($flows > 1 ? 20000 + $_ : 0) } 0 .. $flows - 1;
+my $begin = time; my $sent = 0;
+$SIG{TERM} = sub { print "$sent\n"; exit 0 };
+for my $i (1 .. $packets) {
+  defined(send($sockets[$i % $flows], $payload, 0, $address)) and $sent++;
+  if ($rate > 0 and $i % $burst == 0) { my $wait = $begin + $i / $rate - time; sleep($wait) if $wait > 0 }
+}
+print "$sent\\n";
+`;
+
+/** Sends and waits for the end. @returns how many packets the sender's kernel accepted. */
+export async function sendUdp(traffic: UdpTraffic): Promise<number> {
+  const { stdout, stderr, exitCode } = await startUdp(traffic);
+  if (exitCode !== 0) throw new Error(`the sender failed: ${String(stderr)}`);
+  return Number(stdout);
+}
+
+/** Starts a stream of packets; it ends by itself, or when killed. */
+export function startUdp(traffic: UdpTraffic): ReturnType<typeof start> {
+  const { from, source = '0.0.0.0', to, port, packets, perSecond } = traffic;
+  const { bytes = 100, burst = 1, flows = 1 } = traffic;
+  const pin = traffic.cpu === undefined ? [] : ['taskset', '-c', String(traffic.cpu)];
+  const args = [source, to, port, packets, perSecond, bytes, burst, flows].map(String);
+  return start('ip', ['netns', 'exec', from, ...pin, 'perl', '-e', UDP, ...args]);
+}
+
+const RECEIVER_PROGRAM = `
+use strict; use Socket; use Time::HiRes qw(sleep);
+my ($port, $rcvbuf, $mode) = @ARGV;
+socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
+setsockopt($s, SOL_SOCKET, SO_RCVBUF, $rcvbuf) if $rcvbuf > 0;
+bind($s, sockaddr_in($port, INADDR_ANY)) or die $!;
+$| = 1; print "ready\n";
+if ($mode eq 'stuck') { sleep(100) while 1 }
+while (1) { sleep(0.1) if $mode eq 'bursts'; my $n = 0;
+  while (defined recv($s, my $data, 2000, $n++ && $mode eq 'bursts' ? 0x40 : 0)) { } }
+`;
+
+/** A program that receives UDP in a namespace, ready when the promise resolves. */
+export interface Receiver {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * @param mode `reads` at once, `bursts`: sleeps 100 ms, then takes all that waits, `stuck`: never reads
+ * @param rcvbufBytes SO_RCVBUF the program asks for; 0: it does not ask
+ */
+export async function receiveUdp(
+  netns: string,
+  port: number,
+  mode: 'reads' | 'bursts' | 'stuck',
+  rcvbufBytes = 0,
+): Promise<Receiver> {
+  const child = start('ip', [
+    'netns',
+    'exec',
+    netns,
+    'perl',
+    '-e',
+    RECEIVER_PROGRAM,
+    String(port),
+    String(rcvbufBytes),
+    mode,
+  ]);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.once('data', () => resolve());
+    child.once('exit', () => reject(new Error('the receiver did not start')));
+  });
+  return {
+    pid: child.pid ?? -1,
+    async stop() {
+      child.kill('SIGKILL');
+      await child;
+    },
+  };
+}
+
+const FRAMES = `
+use strict; use Socket;
+my ($interface, $packets, $hex) = @ARGV;
+my $frame = pack('H*', $hex);
+socket(my $s, 17, SOCK_RAW, unpack('n', pack('S', 3))) or die $!;
+open(my $f, '<', "/sys/class/net/$interface/ifindex") or die $!;
+my $address = pack('SnLSCCa8', 17, 3, <$f>, 0, 0, 6, substr($frame, 0, 6));
+for (1 .. $packets) { defined(send($s, $frame, 0, $address)) or die $!; select(undef, undef, undef, 0.001) }
+`;
+
+/** Sends a raw Ethernet frame (hexadecimal, with its header) some times, a millisecond apart. */
+export async function sendFrames(
+  from: string,
+  iface: string,
+  packets: number,
+  hex: string,
+): Promise<void> {
+  const { stderr, exitCode } = await start('ip', [
+    'netns',
+    'exec',
+    from,
+    'perl',
+    '-e',
+    FRAMES,
+    iface,
+    String(packets),
+    hex,
+  ]);
+  if (exitCode !== 0) throw new Error(`the sender of frames failed: ${String(stderr)}`);
+}
