@@ -352,7 +352,7 @@ function writeDetails(page: Page, { reconciliation, checks }: Report): void {
 
 /** What to do now, in one sentence. */
 function nextStep(report: Report): Content {
-  const { causes, host, window, verdict, checks, totals } = report;
+  const { causes, host, window, verdict, checks, totals, elsewhere } = report;
   const target = [
     ...(report.scope.netns.length === 1 ? ['--netns', ...report.scope.netns] : []),
     ...report.scope.interfaces.flatMap((name) => ['--iface', name]),
@@ -384,8 +384,19 @@ function nextStep(report: Report): Content {
       ' keeps the evidence, to study it or to ask somebody.',
     ];
   }
-  if (causes.length > 0) {
+  const [first] = causes;
+  if (causes.some(({ fixes }) => fixes.length > 0)) {
     return ['do the above by hand, then run ', whydrop('report', ...target), ' again.'];
+  }
+  if (first !== undefined) return [whydrop('explain', first.id), ' tells more about the cause.'];
+  if (elsewhere.packets > 0) {
+    return [
+      'look into the other namespaces: ',
+      whydrop('report', '--netns', 'NAME'),
+      '; ',
+      { text: 'ip netns', style: 'command' },
+      ' lists them.',
+    ];
   }
   return lostPackets(totals) > 0
     ? ['watch longer: ', whydrop('report', '--duration', '60s', ...target)]

@@ -239,6 +239,19 @@ describe('next step', () => {
     );
   });
 
+  test('explain, when there is no fix', async () => {
+    const causes = [{ ...firstCause, fixes: [] }];
+    expect(await nextOf({ ...sampleReport, causes })).toBe(
+      'Next: whydrop explain ip-rpfilter tells more about the cause.',
+    );
+  });
+
+  test('other namespaces, when the drops are there', async () => {
+    expect(await nextOf({ ...quiet, elsewhere: sampleReport.elsewhere })).toBe(
+      'Next: look into the other namespaces: whydrop report --netns NAME; ip netns lists them.',
+    );
+  });
+
   test('record, when most of it is unexplained', async () => {
     const totals = { dropped: 500, explained: 0, benign: 0, unexplained: 500 };
     expect(await nextOf({ ...quiet, verdict: 'warning', totals })).toMatch(
