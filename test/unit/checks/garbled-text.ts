@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 /** Text for parsers that must survive anything: noise, and real text with a part cut out or replaced. */
 export function garbledText(real: string): fc.Arbitrary<string> {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import link, { otherhostRise, parseIpLinks, type Link } from '../../../checks/link.ts';
@@ -209,7 +209,7 @@ test('never throws on garbage', () => {
   fc.assert(
     fc.property(garbledText(linux61), (text) => {
       const reading = parseIpLinks(text);
-      if (reading.status === 'ok') expect(reading.value.interfaces.size).toBeGreaterThan(0);
+      expect(reading.status === 'ok' ? reading.value.interfaces.size : 1).toBeGreaterThan(0);
     }),
   );
 });

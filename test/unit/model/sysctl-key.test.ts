@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { interfaceKey, isHostWide, sysctlKey, sysctlPath } from '../../../src/model/sysctl-key.ts';
