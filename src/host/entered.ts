@@ -41,8 +41,9 @@ class NamespaceView implements ClosableView {
   }
 
   async readFiles(paths: readonly string[]): Promise<readonly Reading<string>[]> {
-    const sysctls = paths.filter(isNetSysctl);
-    const others = paths.filter((path) => !isNetSysctl(path));
+    const wanted = [...new Set(paths)];
+    const sysctls = wanted.filter(isNetSysctl);
+    const others = wanted.filter((path) => !isNetSysctl(path));
     const [ofSysctls, ofOthers] = await Promise.all([
       this.#readSysctls(sysctls),
       mapBounded(others, FILES_AT_ONCE, (path) => this.readFile(path)),

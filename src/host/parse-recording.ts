@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip } from 'node:zlib';
@@ -24,6 +24,8 @@ export interface Recording {
 
 type Chunks = AsyncIterable<Buffer>;
 
+const CHUNK_BYTES = 256 * 1024;
+
 /** What is wrong with a recording, in words for the user. Does not leave this file. */
 class BadRecording extends Error {}
 
@@ -36,10 +38,9 @@ class BadRecording extends Error {}
  * One with a bad line elsewhere is refused: then no line can be trusted.
  */
 export async function parseRecording(path: string): Promise<Reading<Recording>> {
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   try {
-    const file = await open(path);
-    const source: Chunks = bounded(file.createReadStream({ highWaterMark: 256 * 1024 }));
-    return await parseLines(splitLines(await decompressed(source)), path);
+    return await parseLines(splitLines(await decompressed(bounded(file))), path);
   } catch (error) {
     if (error instanceof BadRecording) return unread('malformed', `${path}: ${error.message}`);
     const errno = errnoOf(error);
@@ -47,6 +48,8 @@ export async function parseRecording(path: string): Promise<Reading<Recording>> 
       return unread('malformed', `${path}: the compressed recording is damaged`);
     }
     return unreadFile(path, errno ?? String(error));
+  } finally {
+    file.destroy();
   }
 }
 
@@ -126,7 +129,7 @@ async function decompressed(source: Chunks): Promise<Chunks> {
   if (!isGzip) return all;
 
   // Z_SYNC_FLUSH: input that ends too early is no error, so what came before is not lost.
-  const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
+  const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH, chunkSize: CHUNK_BYTES });
   // Errors reach the reader of gunzip.
   pipeline(Readable.from(all), gunzip).catch(() => undefined);
   return bounded(gunzip);
