@@ -66,16 +66,14 @@ export function counterObservations(seen: Seen): readonly Observation[] {
 }
 
 export function socketObservations(
-  { socket, history, closed }: SocketLoss,
+  { socket, history }: SocketLoss,
   queue: QueueBehaviour,
 ): readonly Observation[] {
   const source = `/proc/net/${socket.protocol} ${socket.local}`;
   return [
     {
       source: `${source} drops`,
-      text: closed
-        ? 'datagrams this socket lost until it was closed'
-        : 'datagrams this socket lost',
+      text: 'datagrams this socket lost',
       first: String(history[0]?.drops ?? 0n),
       last: String(socket.drops),
     },

@@ -8,6 +8,8 @@ import type { SizeOrigin } from './rcvbuf-size.ts';
 export interface RcvbufCase {
   /** `nginx (pid 1)`, or what to call it when that is not known. */
   readonly program: string;
+  /** `:53`, as ss filters. */
+  readonly port: string;
   readonly rcvbufBytes: number | undefined;
   readonly queue: QueueBehaviour;
   readonly origin: SizeOrigin;
@@ -29,7 +31,8 @@ export function rcvbufFixes(one: RcvbufCase): readonly Fix[] {
   if (rcvbufBytes === undefined || queue.why === 'unknown') return [lookLonger(one)];
   if (queue.why === 'behind') return [readFaster(one, 'Its queue is full most of the time')];
   if (neededBytes === undefined) {
-    return [readFaster(one, `No sensible buffer holds a burst of ${queue.burstPackets} datagrams`)];
+    const lost = `${queue.burstPackets} datagrams were lost within one burst`;
+    return [readFaster(one, `${lost}, more than the largest sensible buffer holds`)];
   }
   switch (origin) {
     case 'default':
@@ -54,7 +57,7 @@ function raiseDefault(one: RcvbufCase, neededBytes: number): Fix {
     risk: 'caution',
     cost:
       `${sizing(one)} Memory is used only while datagrams wait: up to ${size(neededBytes)} for a socket, ` +
-      `${size(worst)} if all ${one.udpSockets} UDP sockets here were full; net.ipv4.udp_mem still limits them together. ` +
+      `${size(worst)} if all UDP sockets here (${one.udpSockets}) were full; net.ipv4.udp_mem still limits them together. ` +
       `It counts for new sockets of every program on this host.`,
     steps: [
       { kind: 'sysctl', key, from, to: String(neededBytes), hostWide: isHostWide(key) },
@@ -137,7 +140,7 @@ function readFaster(one: RcvbufCase, because: string): Fix {
       {
         kind: 'manual',
         text:
-          `${because}: no kernel setting cures that. See whether ${one.program} hangs, waits for a disk or a lock, ` +
+          `${because}: a kernel setting does not cure that. See whether ${one.program} hangs, waits for a disk or a lock, ` +
           `or has one thread at 100 % CPU (top -H). Then: more readers of the port (SO_REUSEPORT, worker settings), ` +
           `less work per datagram (recvmmsg, no name look-ups, less logging), or fewer datagrams from the senders.`,
       },
@@ -159,7 +162,7 @@ function lookLonger(one: RcvbufCase): Fix {
         text:
           one.rcvbufBytes === undefined
             ? 'The size of the buffer could not be read (as root, with ss of the package iproute2): see skmem of `ss -uanmpe`, where r is the queue and rb the buffer.'
-            : 'The queue was seen too few times since the loss began. Measure again over 10 seconds or more (--duration 10s) while packets are lost.',
+            : `The queue was seen too few times since the loss began (with thousands of sockets it is not watched). Measure again over 10 seconds or more while packets are lost, or compare r (queue) with rb (buffer) a few times: ss -uanm 'sport = ${one.port}'`,
       },
     ],
     expect: one.expect,
@@ -177,7 +180,8 @@ function restartStep({ program }: RcvbufCase): FixStep {
 function sizing({ queue }: RcvbufCase): string {
   return (
     `The size is at least twice the present one, and holds beside it the ${queue.burstPackets} datagrams ` +
-    `of the largest burst, ${DATAGRAM_BYTES} bytes each (1,500 bytes with overhead).`
+    `lost in the largest burst, ${DATAGRAM_BYTES} bytes each (1,500 bytes with overhead). Bursts that follow ` +
+    `each other faster than the queue is looked at count as one, so less may do.`
   );
 }
 

@@ -70,15 +70,18 @@ export default defineRule({
     const rcvbufErrors = rises(seen, 'RcvbufErrors');
     if (rcvbufErrors === 0) return [];
     const losses = lossesBySocket(seen.sockets, rcvbufErrors);
-    const named = losses.sockets.slice(0, NAMED_SOCKETS_MAX);
-    const others = losses.sockets.slice(NAMED_SOCKETS_MAX);
+    const open = losses.sockets.filter(({ closed }) => !closed);
+    const closed = losses.sockets.filter(({ closed }) => closed);
+    const others = open.slice(NAMED_SOCKETS_MAX);
+    const cases = open.slice(0, NAMED_SOCKETS_MAX).map((loss) => caseOf(loss, seen));
     // Which of several sockets lost to a full buffer, and which to something else, no counter says.
     const confidence = losses.otherReasons > 0 && losses.sockets.length > 1 ? 'likely' : 'certain';
-    const cases = named.map((loss) => caseOf(loss, seen));
 
     const findings = cases.map((one) => ofSocket(one, cases, confidence, seen));
-    if (others.length > 0) findings.push(ofMany(others, confidence, seen));
-    if (losses.unseen > 0) findings.push(ofNobody(losses.unseen, seen));
+    if (others.length > 0) findings.push(ofOthers(others, confidence, seen));
+    if (closed.length > 0 || losses.unseen > 0) {
+      findings.push(ofClosed(closed, losses.unseen, confidence, seen));
+    }
     return findings;
   },
 });
@@ -129,19 +132,17 @@ function ofSocket(
       ...sizeObservations(socket.rcvbufBytes, origin, seen),
     ],
     means: `${MEANS[queue.why](program)} What does not fit into the receive buffer is dropped.`,
-    fixes: loss.closed
-      ? []
-      : rcvbufFixes({
-          program,
-          rcvbufBytes: socket.rcvbufBytes,
-          queue,
-          origin,
-          neededBytes:
-            one.neededBytes === undefined ? undefined : Math.max(one.neededBytes, ...needed),
-          sysctl: seen.sysctl?.last,
-          udpSockets: seen.sockets.last.udp.size,
-          expect: expectation(seen),
-        }),
+    fixes: rcvbufFixes({
+      program,
+      port: socket.local.slice(socket.local.lastIndexOf(':')),
+      rcvbufBytes: socket.rcvbufBytes,
+      queue,
+      origin,
+      neededBytes: one.neededBytes === undefined ? undefined : Math.max(one.neededBytes, ...needed),
+      sysctl: seen.sysctl?.last,
+      udpSockets: seen.sockets.last.udp.size,
+      expect: expectation(seen),
+    }),
   };
 }
 
@@ -151,13 +152,13 @@ const MEANS: Readonly<Record<QueueBehaviour['why'], (program: string) => string>
   unknown: (program) => `Datagrams for ${program} come faster than it reads them.`,
 };
 
-function ofMany(
+/** Beyond the sockets that lost most. */
+function ofOthers(
   losses: readonly SocketLoss[],
   confidence: CauseFinding['confidence'],
   seen: Seen,
 ): CauseFinding {
-  const packets = losses.reduce((sum, loss) => sum + loss.packets, 0);
-  const names = losses.slice(0, 5).map(({ socket }) => nameOf(socket));
+  const packets = packetsOf(losses);
   return {
     ...common(packets, seen),
     confidence,
@@ -166,7 +167,7 @@ function ofMany(
       ...counterObservations(seen),
       {
         source: '/proc/net/udp drops',
-        text: `${losses.length} more sockets lost ${packets} datagrams: ${names.join(', ')} …`,
+        text: `${losses.length} more sockets lost ${packets} datagrams: ${namesOf(losses)}`,
       },
     ],
     means: `${losses.length} more UDP sockets lose datagrams because their receive buffers are full.`,
@@ -174,22 +175,49 @@ function ofMany(
   };
 }
 
-function ofNobody(packets: number, seen: Seen): CauseFinding {
+/** A socket takes its counter, its owner and its buffer size with it; only RcvbufErrors stays. */
+function ofClosed(
+  losses: readonly SocketLoss[],
+  unseen: number,
+  confidence: CauseFinding['confidence'],
+  seen: Seen,
+): CauseFinding {
+  const packets = packetsOf(losses) + unseen;
+  const [only, ...more] = losses;
   return {
     ...common(packets, seen),
-    confidence: 'certain',
-    scope: {},
+    confidence,
+    scope:
+      only !== undefined && more.length === 0 && unseen === 0
+        ? { socket: nameOf(only.socket) }
+        : {},
     because: [
       ...counterObservations(seen),
-      {
-        source: '/proc/net/udp drops',
-        text: `${packets} of them are in the counter of no open socket`,
-      },
+      ...(losses.length === 0
+        ? []
+        : [
+            {
+              source: '/proc/net/udp drops',
+              text: `${packetsOf(losses)} lost by sockets that are closed now: ${namesOf(losses)}`,
+            },
+          ]),
+      ...(unseen === 0
+        ? []
+        : [{ source: '/proc/net/udp drops', text: `${unseen} lost by sockets never seen open` }]),
     ],
     means:
-      'UDP sockets that were closed before the end of the measurement lost datagrams because their receive buffers were full.',
+      'UDP sockets that lived only for a part of the measurement lost datagrams because their receive buffers were full.',
     fixes: [],
   };
+}
+
+function packetsOf(losses: readonly SocketLoss[]): number {
+  return losses.reduce((sum, { packets }) => sum + packets, 0);
+}
+
+function namesOf(losses: readonly SocketLoss[]): string {
+  const names = losses.slice(0, 5).map(({ socket }) => nameOf(socket));
+  return losses.length > names.length ? `${names.join(', ')} …` : names.join(', ');
 }
 
 /** What all findings of one window share. */
