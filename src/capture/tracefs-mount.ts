@@ -114,6 +114,6 @@ function notMounted(stderr: string | undefined): Unread {
   return unread(
     'denied',
     `Cannot watch drops live: tracefs is not mounted, and mounting it failed${why === '' ? '' : ` (${why})`}. ` +
-      `This helps: mount -t tracefs tracefs ${mountPoint}`,
+      `On a host this helps: mount -t tracefs tracefs ${mountPoint}; a container also needs CAP_SYS_ADMIN.`,
   );
 }
