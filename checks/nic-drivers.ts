@@ -1,0 +1,304 @@
+/**
+ * What the statistics of `ethtool -S` mean, driver by driver. Names differ between drivers, and the
+ * same name has opposite meanings (`rx_discards`: no descriptor on tg3, full port buffer elsewhere).
+ * Read from the driver sources of Linux 6.12 (drivers/net) and Documentation/networking.
+ *
+ * A name is written as a template: every number in it is `N` (`rx_queue_N_drops`), so that one line
+ * stands for all queues; see `sumByTemplate` of checks/ethtool.ts.
+ */
+export interface NicDriver {
+  /** Packets lost because the host had no free receive descriptor. One packet may sit in several. */
+  readonly ring?: readonly string[];
+  /**
+   * Times the device found the ring empty. The packet may still be saved by the device's own buffer;
+   * what was lost is in the interface statistic `lostIn`, among other losses.
+   */
+  readonly ringEmpty?: {
+    readonly templates: readonly string[];
+    /** `packets`: rises once for each packet that met an empty ring, so no more than that were lost. */
+    readonly counts: 'packets' | 'times';
+    readonly lostIn: 'rxMissed' | 'rxDropped';
+  };
+  /** Packets lost in the device: its buffer, its firmware, PCIe. A larger ring does not help. */
+  readonly port?: readonly string[];
+  /** No memory for a receive buffer. */
+  readonly alloc?: readonly string[];
+  /** Damaged frames and frames of a wrong length. */
+  readonly phy?: readonly string[];
+  readonly tx?: readonly string[];
+  /** What feeds `rx_missed_errors` of the interface; absent: nothing, or a mixture. */
+  readonly rxMissed?: 'ring' | 'port';
+  /** What feeds `rx_fifo_errors`. */
+  readonly rxFifo?: 'ring' | 'port';
+  /**
+   * `queues`: a new ring size restarts queues, and the link stays up. Absent: the driver stops and
+   * starts the whole interface, or is not known not to.
+   */
+  readonly resizeRestarts?: 'queues';
+}
+
+/** By driver name as `ethtool -i` prints it. */
+const drivers: Readonly<Record<string, NicDriver>> = {
+  mlx5_core: {
+    ring: ['rx_out_of_buffer'],
+    port: [
+      'rx_discards_phy',
+      'rx_prioN_discards',
+      'rx_prioN_buf_discard',
+      'outbound_pci_stalled_wr',
+      'outbound_pci_buffer_overflow',
+    ],
+    alloc: ['rx_buff_alloc_err', 'rxN_buff_alloc_err'],
+    phy: [
+      'rx_crc_errors_phy',
+      'rx_symbol_err_phy',
+      'rx_oversize_pkts_phy',
+      'rx_undersize_pkts_phy',
+      'rx_oversize_pkts_sw_drop',
+    ],
+    tx: ['tx_queue_dropped', 'tx_discards_phy', 'tx_errors_phy'],
+    rxMissed: 'ring',
+    resizeRestarts: 'queues',
+  },
+  mlx4_en: {
+    ring: ['rx_fifo_errors'],
+    alloc: ['rxN_dropped'],
+    phy: ['rx_crc_errors', 'rx_jabbers', 'rx_in_range_length_error', 'rx_out_range_length_error'],
+    tx: ['tx_dropped', 'tx_timeout'],
+    rxFifo: 'ring',
+  },
+  ixgbe: {
+    ring: ['rx_no_dma_resources'],
+    // 82598 only.
+    ringEmpty: { templates: ['rx_no_buffer_count'], counts: 'packets', lostIn: 'rxMissed' },
+    port: ['rx_missed_errors'],
+    alloc: ['alloc_rx_page_failed', 'alloc_rx_buff_failed'],
+    phy: ['rx_crc_errors', 'rx_long_length_errors', 'rx_short_length_errors'],
+    tx: ['tx_timeout_count'],
+    rxMissed: 'port',
+  },
+  i40e: {
+    // The netdev statistics of the VSI; `rx_dropped` beside it counts filtered frames.
+    ring: ['rx_missed_errors'],
+    port: ['port.rx_discards', 'veb.rx_discards'],
+    alloc: ['rx_alloc_fail', 'rx_pg_alloc_fail'],
+    phy: ['port.rx_crc_errors', 'port.rx_length_errors', 'port.rx_oversize', 'port.rx_jabber'],
+    tx: ['port.tx_dropped_link_down', 'port.tx_timeout'],
+    rxMissed: 'ring',
+  },
+  ice: {
+    // GLV_RDPC of the VSI, not the `rx_dropped` of the interface.
+    ring: ['rx_dropped'],
+    port: ['rx_dropped.nic'],
+    alloc: ['rx_alloc_fail', 'rx_pg_alloc_fail'],
+    phy: ['rx_crc_errors.nic', 'rx_oversize.nic', 'rx_jabber.nic'],
+    tx: ['tx_dropped_link_down.nic', 'tx_timeout.nic'],
+    rxMissed: 'port',
+  },
+  iavf: {
+    ring: ['rx_discards'],
+    tx: ['tx_discards', 'tx_errors'],
+  },
+  idpf: {
+    tx: ['tx-skb_drops'],
+  },
+  igb: {
+    ring: ['rx_queue_N_drops'],
+    ringEmpty: { templates: ['rx_no_buffer_count'], counts: 'packets', lostIn: 'rxMissed' },
+    port: ['rx_missed_errors'],
+    alloc: ['rx_queue_N_alloc_failed'],
+    phy: ['rx_crc_errors', 'rx_long_length_errors', 'rx_short_length_errors'],
+    tx: ['tx_timeout_count'],
+    rxMissed: 'port',
+    // The sum of both: never evidence of its own.
+    rxFifo: 'port',
+  },
+  igc: {
+    ring: ['rx_queue_N_drops'],
+    ringEmpty: { templates: ['rx_no_buffer_count'], counts: 'packets', lostIn: 'rxMissed' },
+    port: ['rx_missed_errors'],
+    alloc: ['rx_queue_N_alloc_failed'],
+    phy: ['rx_crc_errors', 'rx_long_length_errors', 'rx_short_length_errors'],
+    tx: ['tx_timeout_count'],
+    rxMissed: 'port',
+    rxFifo: 'port',
+  },
+  e1000e: {
+    ringEmpty: { templates: ['rx_no_buffer_count'], counts: 'packets', lostIn: 'rxMissed' },
+    port: ['rx_missed_errors', 'rx_over_errors'],
+    alloc: ['alloc_rx_buff_failed'],
+    phy: ['rx_crc_errors', 'rx_long_length_errors', 'rx_short_length_errors'],
+    tx: ['tx_fifo_errors', 'tx_timeout_count'],
+    rxMissed: 'port',
+  },
+  e1000: {
+    ringEmpty: { templates: ['rx_no_buffer_count'], counts: 'packets', lostIn: 'rxMissed' },
+    port: ['rx_missed_errors', 'rx_over_errors'],
+    alloc: ['alloc_rx_buff_failed'],
+    phy: ['rx_crc_errors', 'rx_long_length_errors', 'rx_short_length_errors'],
+    tx: ['tx_fifo_errors', 'tx_timeout_count'],
+    rxMissed: 'port',
+  },
+  bnxt_en: {
+    // The total is newer (6.3) than the lines of the queues.
+    ring: ['rx_total_ring_discards', '[N]: rx_discards'],
+    port: ['rx_stat_discard'],
+    alloc: ['rx_total_oom_discards'],
+    phy: ['rx_fcs_err_frames', 'rx_total_l4_csum_errors'],
+    tx: ['tx_total_ring_discards', '[N]: tx_discards'],
+    rxMissed: 'ring',
+  },
+  bnx2x: {
+    ring: ['rx_discards'],
+    port: ['rx_brb_discard'],
+    alloc: ['rx_skb_alloc_discard'],
+    phy: ['rx_crc_errors', 'rx_jabbers', 'rx_oversize_packets'],
+    tx: ['tx_exhaustion_events'],
+    rxFifo: 'ring',
+  },
+  tg3: {
+    ring: ['rx_discards'],
+    port: ['dma_readq_full'],
+    phy: ['rx_fcs_errors', 'rx_frame_too_long_errors'],
+    tx: ['tx_discards', 'tx_comp_queue_full'],
+    rxMissed: 'ring',
+  },
+  qede: {
+    ring: ['no_buff_discards'],
+    port: ['brb_discards'],
+    alloc: ['N: rx_alloc_errors', 'rx_alloc_errors'],
+    phy: ['rx_crc_errors', 'packet_too_big_discard'],
+    tx: ['tx_err_drop_pkts'],
+    rxFifo: 'ring',
+  },
+  be2net: {
+    ring: ['rx_drops_no_erx_descr', 'rx_drops_no_pbuf'],
+    port: ['pmem_fifo_overflow_drop', 'rx_input_fifo_overflow_drop'],
+    alloc: ['rx_drops_no_skbs', 'rx_drops_no_frags'],
+    phy: ['rx_crc_errors', 'rx_drops_mtu'],
+    tx: ['tx_drv_drops', 'tx_spoof_check_err'],
+  },
+  enic: {
+    ring: ['rx_no_bufs'],
+    port: ['rx_drop'],
+    phy: ['rx_crc_errors'],
+    tx: ['tx_drops'],
+  },
+  sfc: {
+    ring: ['port_rx_nodesc_drops', 'rx_nodesc_trunc'],
+    port: ['port_rx_overflow', 'port_rx_pm_discard_bb_overflow'],
+    alloc: ['rx_noskb_drops'],
+    phy: ['port_rx_bad', 'port_rx_bad_gtjumbo'],
+    tx: ['tx_bad'],
+    rxFifo: 'port',
+  },
+  cxgb4: {
+    port: ['rx_bgN_frames_dropped', 'bgN_frames_dropped'],
+    phy: ['rx_fcs_errors', 'rx_length_errors'],
+    tx: ['tx_frames_dropped', 'db_drop'],
+  },
+  hns3: {
+    alloc: ['rxqN_dropped', 'rxqN_frag_alloc_err'],
+    phy: ['rxqN_err_pkt_len', 'rxqN_l3l4_csum_err', 'rxqN_lNlN_csum_err'],
+    tx: ['txqN_dropped', 'txqN_busy'],
+  },
+  ionic: {
+    // rx_over_errors is rx_queue_empty of the firmware.
+    ring: ['hw_rx_dropped', 'hw_rx_over_errors'],
+    port: ['hw_rx_missed_errors'],
+    alloc: ['rx_N_alloc_err'],
+    phy: ['frames_rx_bad_fcs'],
+    tx: ['hw_tx_dropped'],
+    rxMissed: 'port',
+  },
+  nfp: {
+    ring: ['dev_rx_discards', 'rx_drop_events'],
+    port: ['rx_mac_head_drop'],
+    alloc: ['rx_replace_buf_alloc_fail'],
+    phy: ['rx_jabbers', 'rx_oversize_pkts'],
+    tx: ['dev_tx_discards', 'tx_queue_drop'],
+  },
+  atlantic: {
+    ring: ['InDroppedDma'],
+    phy: ['InErrors'],
+  },
+  r8169: {
+    ring: ['rx_missed'],
+    phy: ['rx_errors', 'align_errors'],
+    tx: ['tx_errors'],
+    rxMissed: 'ring',
+  },
+  virtio_net: {
+    // An empty ring shows on the hypervisor only, as drops of the tap device.
+    alloc: ['rxN_drops', 'rx_queue_N_drops'],
+    tx: ['txN_tx_timeouts', 'tx_queue_N_tx_timeouts'],
+    resizeRestarts: 'queues',
+  },
+  ena: {
+    // rx_dropped comes from the device every second (keep-alive), and has unhandled frames as well.
+    ringEmpty: { templates: ['queue_N_rx_empty_rx_ring'], counts: 'times', lostIn: 'rxDropped' },
+    alloc: ['queue_N_rx_page_alloc_fail', 'queue_N_rx_skb_alloc_fail', 'queue_N_rx_refil_partial'],
+    phy: ['queue_N_rx_csum_bad', 'queue_N_rx_bad_desc_num'],
+    tx: ['queue_N_tx_missed_tx'],
+    resizeRestarts: 'queues',
+  },
+  gve: {
+    ring: ['rx_queue_drop_cnt[N]', 'rx_no_buffers_posted[N]'],
+    alloc: ['rx_buf_alloc_fail', 'page_alloc_fail'],
+    phy: ['rx_drops_packet_over_mru[N]', 'rx_drops_invalid_checksum[N]'],
+    tx: ['tx_timeouts', 'tx_dropped'],
+  },
+  vmxnet3: {
+    // Not in any statistic of the interface: its rx_dropped counts what the driver threw away.
+    ring: ['pkts rx OOB'],
+    alloc: ['rx buf alloc fail'],
+    phy: ['fcs', 'err'],
+    tx: ['ring full', 'pkts tx discard', 'drv dropped tx total', 'too many frags'],
+  },
+  hv_netvsc: {
+    alloc: ['rx_no_memory', 'tx_no_memory'],
+    tx: ['tx_no_space', 'tx_send_full', 'tx_busy', 'tx_too_big', 'vf_tx_dropped'],
+  },
+  mana: {
+    ring: ['hc_rx_discards_no_wqe'],
+    tx: ['hc_tx_err_mtu_violation', 'hc_tx_err_vlan_enforcement'],
+  },
+  ibmvnic: {
+    phy: ['fcs_errors', 'too_long_frames'],
+    tx: ['txN_dropped_packets'],
+  },
+};
+
+/** Undefined for a driver nobody has described: then only the standard statistics have a meaning. */
+export function nicDriver(name: string | undefined): NicDriver | undefined {
+  return name !== undefined && Object.hasOwn(drivers, name) ? drivers[name] : undefined;
+}
+
+/** Every template above: statistics that count losses and never go down, whatever the driver. */
+export const lossTemplates: ReadonlySet<string> = new Set(
+  Object.values(drivers).flatMap(
+    ({ ring = [], ringEmpty, port = [], alloc = [], phy = [], tx = [] }) => [
+      ...ring,
+      ...(ringEmpty?.templates ?? []),
+      ...port,
+      ...alloc,
+      ...phy,
+      ...tx,
+    ],
+  ),
+);
+
+/**
+ * Guess for drivers that are not described: does this statistic sound like received packets that
+ * were lost for want of room? The words are those of xsos, without its known harmless names and
+ * without those that speak of damaged, filtered or sent frames. `rx_dropped` often repeats the
+ * statistic of the interface, which counts harmless frames.
+ */
+export function soundsLikeRxLoss(name: string): boolean {
+  return (
+    name !== 'rx_dropped' &&
+    /drop|discard|miss|fifo|overflow|no_?buf|no_?desc|oob|lost/i.test(name) &&
+    /rx|\bin|^In|recv|receive/i.test(name) &&
+    !/tx|filter|fdir|steer|csum|xdp|veb|pause|smbus|cache|multicast|vlan/i.test(name)
+  );
+}
