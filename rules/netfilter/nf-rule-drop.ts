@@ -1,0 +1,278 @@
+import conntrack, { type Conntrack } from '../../checks/conntrack.ts';
+import drops from '../../checks/drops.ts';
+import firewall, { type FirewallPolicy, type FirewallRule } from '../../checks/firewall.ts';
+import snmp, { type Snmp } from '../../checks/snmp.ts';
+import type { Sampled } from '../../src/model/check.ts';
+import { rise } from '../../src/model/counter.ts';
+import { countDrops, type DropCapture } from '../../src/model/drops.ts';
+import {
+  defineRule,
+  type CauseFinding,
+  type Claim,
+  type JudgeWindow,
+  type Observation,
+  type Severity,
+} from '../../src/model/rule.ts';
+import { acceptFix } from './accept-fix.ts';
+import {
+  dropReason,
+  dropSites,
+  protocolsOf,
+  refusalsOf,
+  type CountedRefuser,
+  type Refuser,
+  type UncountedRefuser,
+} from './refusals.ts';
+import { conntrackRise, deduceUncounted, type Deduction } from './uncounted.ts';
+
+/** Rules that get a finding of their own; what all others refused is one more. */
+const NAMED_RULES = 10;
+/** Suspects without a counter that a finding names. */
+const NAMED_SUSPECTS = 4;
+/** Any host on the Internet is probed about this often; a firewall that refuses that is doing its job. */
+const NOISE_PACKETS_PER_SECOND = 10;
+
+export default defineRule({
+  id: 'nf-rule-drop',
+  title: 'A firewall rule or policy drops packets',
+  needs: { firewall },
+  wants: { drops, conntrack, snmp },
+  reviewed: '2026-11-22',
+  explain: {
+    see: 'Connections to a port time out (drop) or are refused at once (reject). On the host itself a program that sends gets EPERM ("Operation not permitted") when the rule is on the way out.',
+    kernel:
+      'Rules of nftables and iptables-nft drop in `nft_do_chain` (Linux 6.7; before that, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets.',
+    confirm:
+      '`nft list ruleset` or `iptables-save -c` twice, and look which counter moved. For a rule without one: `nft insert rule … meta nftrace set 1`, then `nft monitor trace`.',
+    fix: 'If the traffic is wanted, accept it in a rule before the one that drops, with the tool that owns the ruleset (ufw, firewalld, Docker …). It opens the firewall for what it matches. whydrop never changes a firewall.',
+    normal:
+      'Refusing unwanted packets is what a firewall is for. A slow, steady trickle is the background noise of the Internet.',
+    references: [
+      'net/netfilter/nf_tables_core.c nft_do_chain (Linux 6.18)',
+      'net/netfilter/core.c nf_hook_slow (Linux 6.18)',
+      'nft(8), iptables-extensions(8), libnftables-json(5)',
+    ],
+  },
+  judge({ firewall, drops, conntrack, snmp }, window) {
+    const refusals = refusalsOf(firewall);
+    const context: Context = { drops, conntrack, snmp, window };
+    const named = refusals.counted.slice(0, NAMED_RULES);
+    const others = refusals.counted.slice(NAMED_RULES);
+    const deduced =
+      drops === undefined || snmp === undefined
+        ? []
+        : deduceUncounted(refusals, { drops, snmp, conntrack });
+    return [
+      ...named.map((refuser) => countedFinding(refuser, context)),
+      ...(others.length === 0 ? [] : [othersFinding(others, context)]),
+      ...deduced.map((deduction) => deducedFinding(deduction, firewall.last.unseen, context)),
+    ];
+  },
+});
+
+interface Context {
+  readonly drops: DropCapture | undefined;
+  readonly conntrack: Sampled<Conntrack> | undefined;
+  readonly snmp: Sampled<Snmp> | undefined;
+  readonly window: JudgeWindow;
+}
+
+function countedFinding(refuser: CountedRefuser, context: Context): CauseFinding {
+  const { entry, packets, first, last } = refuser;
+  return {
+    // The counter moves for exactly the packets that meet this verdict.
+    ...common([refuser], packets, context),
+    confidence: 'certain',
+    scope: { rule: nameOf(entry) },
+    because: [
+      {
+        source: sourceOf(entry),
+        text: `${packets} packets met ${describe(entry)}`,
+        first: String(first),
+        last: String(last),
+      },
+      ...captured(context.drops),
+    ],
+    means: `${capitalised(describe(entry))} refused these packets${byOwner(entry)}. That is what it was made for; it is a fault only if this traffic is wanted.`,
+    fixes: [acceptFix(refuser, true)],
+    claims: claimsOf([refuser], context.drops),
+  };
+}
+
+function othersFinding(others: readonly CountedRefuser[], context: Context): CauseFinding {
+  const packets = others.reduce((sum, refuser) => sum + refuser.packets, 0);
+  return {
+    ...common(others, packets, context),
+    confidence: 'certain',
+    scope: { rule: `${others.length} more rules` },
+    because: others.slice(0, NAMED_SUSPECTS).map(({ entry, packets, first, last }) => ({
+      source: sourceOf(entry),
+      text: `${packets} packets met ${nameOf(entry)}`,
+      first: String(first),
+      last: String(last),
+    })),
+    means: `${others.length} more rules and policies refused packets, each fewer than those listed on their own.`,
+    fixes: [],
+    claims: claimsOf(others, context.drops),
+  };
+}
+
+function deducedFinding(
+  { suspects, packets, claims, gaps }: Deduction,
+  unseen: readonly string[],
+  context: Context,
+): CauseFinding {
+  // Policies and rules without a condition first: whatever is not accepted ends there.
+  const ranked = [...suspects].sort((a, b) => conditions(a) - conditions(b));
+  const [first] = ranked;
+  const names = ranked.slice(0, NAMED_SUSPECTS).map(({ entry }) => nameOf(entry));
+  const more = ranked.length - names.length;
+  const list = `${names.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+  return {
+    ...common(ranked, packets, context),
+    confidence: unseen.length === 0 ? 'likely' : 'possible',
+    scope: first === undefined ? {} : { rule: nameOf(first.entry) },
+    because: [
+      {
+        source: 'skb:kfree_skb',
+        text: `${packets} packets were dropped by the firewall, and no counter of a rule accounts for them`,
+      },
+      ...gaps.map((text) => ({ source: '/proc/net/snmp, /proc/net/snmp6', text })),
+      ...ranked.slice(0, NAMED_SUSPECTS).map(({ entry, because }) => ({
+        source: sourceOf(entry),
+        text: `${nameOf(entry)}: ${whyUncounted[because]}`,
+      })),
+      ...unseen.map((text) => ({ source: 'firewall', text })),
+    ],
+    means:
+      ranked.length === 1
+        ? `Only ${list} can have refused these packets; it does not count them itself. It is a fault only if this traffic is wanted.`
+        : `One of these refused the packets, and none of them counts: ${list}. Add a counter to each rule to see which; a policy can have a last rule with nothing but a counter before it. It is a fault only if this traffic is wanted.`,
+    fixes: ranked.length === 1 && first !== undefined ? [acceptFix(first, false)] : [],
+    claims,
+  };
+}
+
+const whyUncounted: Readonly<Record<UncountedRefuser['because'], string>> = {
+  'not counted': 'has no counter for what it refuses',
+  new: 'came into the ruleset while measuring',
+  'counter reset': 'its counter was set back while measuring',
+};
+
+function common(refusers: readonly Refuser[], packets: number, context: Context) {
+  return {
+    kind: 'cause',
+    packets,
+    ...trafficOf(refusers, packets, context.snmp),
+    severityAtMost: severityAtMost(packets, context.window),
+    rulesOut: rulesOut(context.conntrack),
+  } as const;
+}
+
+/** A firewall that refuses is at work as somebody decided: never critical, and at the pace of noise no alarm. */
+function severityAtMost(packets: number, { seconds }: JudgeWindow): Severity {
+  return packets < NOISE_PACKETS_PER_SECOND * seconds ? 'notice' : 'warning';
+}
+
+function trafficOf(
+  refusers: readonly Refuser[],
+  packets: number,
+  snmp: Sampled<Snmp> | undefined,
+): Pick<CauseFinding, 'traffic'> {
+  if (snmp === undefined) return {};
+  const risen = (names: readonly string[]) =>
+    names.reduce(
+      (sum, name) => sum + rise(snmp.first.counters.get(name), snmp.last.counters.get(name)),
+      0,
+    );
+  const hooks = refusers.flatMap((refuser) => refuser.hooks);
+  if (hooks.every((hook) => hook === 'output' || hook === 'postrouting' || hook === 'egress')) {
+    const sent = risen(['Ip.OutRequests', 'Ip6.OutRequests', 'Ip.ForwDatagrams']);
+    return { traffic: { packets: sent, what: 'IP packets sent' } };
+  }
+  const received = risen(['Ip.InReceives', 'Ip6.InReceives']);
+  // What an ingress hook refuses never comes to the IP layer's counters.
+  return hooks.includes('ingress')
+    ? { traffic: { packets: received + packets, what: 'packets received' } }
+    : { traffic: { packets: received, what: 'IP packets received' } };
+}
+
+function rulesOut(conntrack: Sampled<Conntrack> | undefined): CauseFinding['rulesOut'] {
+  if (conntrack === undefined) return [];
+  const dropped = conntrackRise(conntrack, 'drop');
+  return [
+    {
+      id: 'nf-conntrack-full',
+      because:
+        dropped === 0
+          ? "conntrack's own drop counter did not move"
+          : `conntrack counted ${dropped} drops of its own, and these are not among them`,
+    },
+  ];
+}
+
+/** One claim per location and protocol: several rules refuse alike. */
+function claimsOf(
+  refusers: readonly CountedRefuser[],
+  capture: DropCapture | undefined,
+): readonly Claim[] {
+  const reason = dropReason(capture);
+  const claims = new Map<string, Claim & { readonly packets: number }>();
+  for (const refuser of refusers) {
+    const site = dropSites(capture).find(({ backends }) =>
+      backends.includes(refuser.entry.backend),
+    );
+    if (site === undefined) continue;
+    const { location } = site;
+    const protocol = protocolsOf(refuser);
+    const key = `${location} ${protocol.join(' ')}`;
+    const packets = refuser.packets + (claims.get(key)?.packets ?? 0);
+    claims.set(key, { reason, location, ...(protocol.length > 0 && { protocol }), packets });
+  }
+  return [...claims.values()];
+}
+
+function captured(capture: DropCapture | undefined): readonly Observation[] {
+  const seen = countDrops(capture, 'NETFILTER_DROP');
+  return seen === 0
+    ? []
+    : [
+        {
+          source: 'skb:kfree_skb',
+          text: `${seen} drops with the reason NETFILTER_DROP on this machine`,
+        },
+      ];
+}
+
+/** `inet filter input: udp dport 5000 counter drop`; an iptables line names its chain itself. */
+function nameOf(entry: FirewallRule | FirewallPolicy): string {
+  return entry.tool === 'nft'
+    ? `${entry.family} ${entry.table} ${entry.chain}: ${entry.text}`
+    : `${entry.tool} -t ${entry.table} ${entry.text}`;
+}
+
+function describe(entry: FirewallRule | FirewallPolicy): string {
+  const place = `chain ${entry.chain} of table ${entry.family} ${entry.table}`;
+  if ('policy' in entry) return `the policy of ${place}`;
+  return entry.handle !== null && entry.tool === 'nft'
+    ? `the rule with handle ${entry.handle} in ${place}`
+    : `rule ${entry.position} in ${place} (${entry.backend})`;
+}
+
+function byOwner({ owner }: FirewallRule | FirewallPolicy): string {
+  return owner === null ? '' : `; by its names it belongs to ${owner}`;
+}
+
+function sourceOf({ tool }: FirewallRule | FirewallPolicy): string {
+  return tool === 'nft' ? 'nft -a list ruleset' : `${tool}-save -c`;
+}
+
+/** Policies end what is left over; a bare verdict does the same; the rest is more special. */
+function conditions({ entry }: Refuser): number {
+  if ('policy' in entry) return 0;
+  return /^((counter|log|-A \S+) ?)*(-j )?(drop|reject)/i.test(entry.text) ? 0 : 1;
+}
+
+function capitalised(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

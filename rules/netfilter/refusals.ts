@@ -1,0 +1,127 @@
+import type {
+  Backend,
+  Family,
+  Firewall,
+  FirewallPolicy,
+  FirewallRule,
+  Hook,
+} from '../../checks/firewall.ts';
+import type { Sampled } from '../../src/model/check.ts';
+import { rise } from '../../src/model/counter.ts';
+import { EtherType, type DropCapture } from '../../src/model/drops.ts';
+
+/** A rule or a chain policy that refuses packets: drops them, or rejects them with an answer. */
+export interface Refuser {
+  readonly entry: FirewallRule | FirewallPolicy;
+  readonly hooks: readonly Hook[];
+}
+
+export interface CountedRefuser extends Refuser {
+  /** Packets it refused in the window. */
+  readonly packets: number;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** One that may have refused packets in the window, but no counter says how many. */
+export interface UncountedRefuser extends Refuser {
+  readonly because: 'not counted' | 'new' | 'counter reset';
+}
+
+export interface Refusals {
+  /** Those that refused at least one packet, most first. */
+  readonly counted: readonly CountedRefuser[];
+  readonly uncounted: readonly UncountedRefuser[];
+}
+
+export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
+  const before = new Map([...refusers(first)].map(({ entry }) => [entry.key, entry.packets]));
+  const counted: CountedRefuser[] = [];
+  const uncounted: UncountedRefuser[] = [];
+  for (const refuser of refusers(last)) {
+    const { key, packets } = refuser.entry;
+    const earlier = before.get(key);
+    if (packets === null) uncounted.push({ ...refuser, because: 'not counted' });
+    else if (earlier === undefined || earlier === null) {
+      uncounted.push({ ...refuser, because: 'new' });
+    } else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
+    else if (packets > earlier) {
+      counted.push({ ...refuser, packets: rise(earlier, packets), first: earlier, last: packets });
+    }
+  }
+  return { counted: counted.sort((a, b) => b.packets - a.packets), uncounted };
+}
+
+function* refusers({ rules, policies }: Firewall): Iterable<Refuser> {
+  for (const entry of rules) {
+    const refuses = entry.verdict === 'drop' || entry.verdict === 'reject';
+    if (refuses && entry.hooks.length > 0) yield { entry, hooks: entry.hooks };
+  }
+  for (const entry of policies) {
+    if (entry.policy === 'drop') yield { entry, hooks: [entry.hook] };
+  }
+}
+
+/** Hooks at which it meets packets of the IP layer: those of a bridge or of ARP have the same names. */
+export function ipHooksOf({ entry, hooks }: Refuser): readonly Hook[] {
+  return entry.family === 'bridge' || entry.family === 'arp' ? [] : hooks;
+}
+
+/** EtherTypes of the packets it can see. Empty: any. */
+export function protocolsOf({ entry }: Refuser): readonly number[] {
+  return protocolsOfFamily(entry.family) ?? protocolsOfMatch(entry.text);
+}
+
+function protocolsOfFamily(family: Family): readonly number[] | undefined {
+  switch (family) {
+    case 'ip':
+      return [EtherType.IPv4];
+    case 'ip6':
+      return [EtherType.IPv6];
+    case 'arp':
+      return [EtherType.ARP];
+    case 'inet':
+    case 'bridge':
+    case 'netdev':
+      return undefined;
+  }
+}
+
+/** Of a rule for both versions: `ip saddr …` can match IPv4 only. */
+function protocolsOfMatch(text: string): readonly number[] {
+  const match = text.replace(/ comment ".*"$/, '');
+  if (/(^| )(ip6|icmpv6|meta nfproto ipv6|meta protocol ip6)( |$)/.test(match)) {
+    return [EtherType.IPv6];
+  }
+  return /(^| )(ip|icmp|meta nfproto ipv4|meta protocol ip)( |$)/.test(match)
+    ? [EtherType.IPv4]
+    : [];
+}
+
+/** Where ip_tables, conntrack and NAT drop (net/netfilter/core.c). */
+export const HOOK_LOCATION = 'nf_hook_slow';
+/** Where nf_tables drops by itself, since Linux 6.7: the function shows, for rule and policy alike. */
+const NFT_LOCATION = 'nft_do_chain';
+
+export interface DropSite {
+  readonly location: string;
+  readonly backends: readonly Backend[];
+}
+
+/**
+ * Functions that free the refused packets, and whose rules they carry out. Older kernels have one for
+ * all. Which kind of kernel it is shows in the events: only they were made by it.
+ */
+export function dropSites(capture: DropCapture | undefined): readonly DropSite[] {
+  return capture?.drops.some(({ location }) => location === NFT_LOCATION)
+    ? [
+        { location: NFT_LOCATION, backends: ['nftables', 'iptables-nft'] },
+        { location: HOOK_LOCATION, backends: ['iptables-legacy'] },
+      ]
+    : [{ location: HOOK_LOCATION, backends: ['nftables', 'iptables-nft', 'iptables-legacy'] }];
+}
+
+/** Null: this kernel gives no reasons, and the location alone must do. */
+export function dropReason(capture: DropCapture | undefined): 'NETFILTER_DROP' | null {
+  return capture?.hasReasons === false ? null : 'NETFILTER_DROP';
+}
