@@ -17,14 +17,10 @@ export class JsonBudget {
   /** False: too deep, or too many values together with the texts before. Takes valid JSON and any garbage. */
   allows(json: Buffer): boolean {
     let depth = 0;
-    let inString = false;
     for (let index = 0; index < json.length; index += 1) {
       const byte = json[index];
-      if (inString) {
-        if (byte === BACKSLASH) index += 1;
-        else if (byte === QUOTE) inString = false;
-      } else if (byte === QUOTE) {
-        inString = true;
+      if (byte === QUOTE) {
+        index = endOfString(json, index + 1);
       } else if (byte === COMMA) {
         this.#values -= 1;
       } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
@@ -37,6 +33,18 @@ export class JsonBudget {
     this.#values -= 1;
     return this.#values >= 0;
   }
+}
+
+/** Where the string that starts at `start` has its closing quote. Most of a recording is strings. */
+function endOfString(json: Buffer, start: number): number {
+  let end = json.indexOf(QUOTE, start);
+  while (end !== -1) {
+    let backslashes = 0;
+    while (end - backslashes > start && json[end - backslashes - 1] === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return end;
+    end = json.indexOf(QUOTE, end + 1);
+  }
+  return json.length;
 }
 
 const QUOTE = 0x22;

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 
 import { ok, unread, type Reading, type Unread } from '../model/reading.ts';
 import { errnoOf } from './errno.ts';
@@ -39,11 +37,7 @@ export async function saveRecording(
   try {
     const file = await open(fresh, 'wx', 0o600);
     try {
-      const source = Readable.from(serialize(header, lines));
-      const write = (chunks: AsyncIterable<Buffer>): Promise<void> => writeFile(file, chunks);
-      await (path.endsWith('.gz')
-        ? pipeline(source, createGzip(), write)
-        : pipeline(source, write));
+      await writeFile(file, serialize(header, lines, path.endsWith('.gz') ? gzipSync : asItIs));
       await file.sync();
     } finally {
       await file.close();
@@ -56,9 +50,21 @@ export async function saveRecording(
   }
 }
 
-/** JSON lines, in pieces of a size that is worth a write. */
-function* serialize(header: RecordingHeader, lines: readonly RecordingLine[]): Generator<Buffer> {
-  const pieceLength = 256 * 1024;
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+/**
+ * JSON lines, in pieces of a size that is worth a write.
+ *
+ * @param encode gzip members in a row are one gzip file (RFC 1952)
+ */
+function* serialize(
+  header: RecordingHeader,
+  lines: readonly RecordingLine[],
+  encode: (piece: Buffer) => Buffer,
+): Generator<Buffer> {
+  const pieceLength = 1024 * 1024;
   let total = 0;
   let piece = '';
   for (const line of [header, ...lines]) {
@@ -68,11 +74,11 @@ function* serialize(header: RecordingHeader, lines: readonly RecordingLine[]): G
     if (bytes > MAX_LINE_BYTES || total > MAX_RECORDING_BYTES) throw new TooLargeError();
     piece += text;
     if (piece.length >= pieceLength) {
-      yield Buffer.from(piece);
+      yield encode(Buffer.from(piece));
       piece = '';
     }
   }
-  yield Buffer.from(piece);
+  yield encode(Buffer.from(piece));
 }
 
 class TooLargeError extends Error {}

@@ -16,6 +16,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { openReplay, recordHost, type ReplayHost } from '../../../src/host/index.ts';
+import { JsonBudget } from '../../../src/host/json-budget.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
 import type { Host, RunningCapture } from '../../../src/model/host.ts';
 import { ok, unread, type Reading } from '../../../src/model/reading.ts';
@@ -321,26 +322,32 @@ test.each<[string, () => string | Buffer, RegExp]>([
   expect(opened).toHaveProperty('reason', expect.stringMatching(reason));
 });
 
-test('a small file that grows beyond 512 MiB is refused', { timeout: 30_000 }, async () => {
+test('a small file that grows beyond the limits is refused', { timeout: 30_000 }, async () => {
   const path = join(directory, 'bomb');
-  const member = gzipSync(Buffer.alloc(16 * 1024 * 1024, ' '));
-  writeFileSync(path, Buffer.concat(Array<Buffer>(33).fill(member)));
-  const opened = await openReplay(path);
-  expect(opened).toMatchObject({ status: 'malformed' });
-  expect(opened).toHaveProperty('reason', expect.stringMatching(/longer than 256 MiB/));
+  const refusal = async (member: Buffer): Promise<unknown> => {
+    const members = Array<Buffer>(33).fill(member);
+    writeFileSync(path, Buffer.concat([gzipSync(`${header()}\n`), ...members]));
+    return openReplay(path);
+  };
+  const padding = 'x'.repeat(16 * 1024 * 1024);
+  expect(await refusal(gzipSync(padding))).toEqual({
+    status: 'malformed',
+    reason: `${path}: a line is longer than 256 MiB`,
+  });
+  expect(await refusal(gzipSync(`{"op":"wait","from":0,"to":0,"x":"${padding}"}\n`))).toEqual({
+    status: 'malformed',
+    reason: `${path}: larger than 512 MiB`,
+  });
+});
 
-  const lines = gzipSync(
-    Buffer.concat([
-      Buffer.from('{"op":"wait","from":0,"to":0}'),
-      Buffer.alloc(16 * 1024 * 1024, ' '),
-      Buffer.from('\n'),
-    ]),
-  );
-  writeFileSync(path, Buffer.concat([gzipSync(`${header()}\n`), ...Array<Buffer>(33).fill(lines)]));
-  expect(await openReplay(path)).toHaveProperty(
-    'reason',
-    expect.stringMatching(/larger than 512 MiB/),
-  );
+test('what looks like nesting within a string is text', () => {
+  const budget = new JsonBudget();
+  const brackets = '['.repeat(1000);
+  for (const value of [brackets, `"${brackets}`, `\\${brackets}`, `\\"${brackets}\\`]) {
+    expect(budget.allows(Buffer.from(JSON.stringify({ [value]: value })))).toBe(true);
+  }
+  expect(budget.allows(Buffer.from(`["a\\\\",${brackets}`))).toBe(false);
+  expect(budget.allows(Buffer.from(`["a\\\\\\",${brackets}`))).toBe(true);
 });
 
 test('a file that is not there, or a directory', async () => {
