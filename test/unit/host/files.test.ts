@@ -16,7 +16,10 @@ afterAll(() => {
 
 test('reads a file of procfs, whose size is said to be 0', async () => {
   const reading = await readTextFile('/proc/sys/net/ipv4/ip_forward');
-  expect(reading).toMatchObject({ status: 'ok', value: expect.stringMatching(/^[01]\n$/) });
+  expect(reading).toMatchObject({
+    status: 'ok',
+    value: expect.stringMatching(/^[01]\n$/) as string,
+  });
 });
 
 test('reads a file longer than one read', async () => {

@@ -61,7 +61,7 @@ describe.skipIf(process.geteuid?.() !== 0)('another namespace', () => {
 
     const table = await host.readFile('/proc/net/dev');
     const named = table.status === 'ok' ? table.value.matchAll(/^ *(\w+):/gm) : [];
-    expect([...named].map(([, name]) => name).sort()).toEqual(devices);
+    expect([...named].map(([, name = '']) => name).sort()).toEqual(devices);
 
     const links = await host.run(['ip', '-j', 'link']);
     const json = links.status === 'ok' ? links.value.stdout : '[]';
