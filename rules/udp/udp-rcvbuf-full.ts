@@ -203,7 +203,9 @@ function ofClosed(
           ]),
       ...(unseen === 0
         ? []
-        : [{ source: '/proc/net/udp drops', text: `${unseen} that no socket we saw accounts for` }]),
+        : [
+            { source: '/proc/net/udp drops', text: `${unseen} that no socket we saw accounts for` },
+          ]),
     ],
     means:
       'UDP sockets that lived only for a part of the measurement lost datagrams because their receive buffers were full.',
