@@ -1,0 +1,443 @@
+import { readFileSync } from 'node:fs';
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import firewall, { type Firewall, type FirewallRule } from '../../../checks/firewall.ts';
+import { parseIptablesSave } from '../../../checks/firewall/iptables.ts';
+import { nftFirewall, parseNftJson } from '../../../checks/firewall/nftables.ts';
+import { unread, type Reading } from '../../../src/model/reading.ts';
+import { fakeHost, type FakeMachine } from './fake-host.ts';
+import { garbledText } from './garbled-text.ts';
+
+/** Taken on Linux 6.18 with nft 1.0.6 and iptables 1.8.9 (Debian 12). */
+function fixture(name: string): string {
+  return readFileSync(new URL(`fixtures/firewall/${name}`, import.meta.url), 'utf8');
+}
+
+const nftCommand = 'nft --terse --json list ruleset';
+const noRuleset = '{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}}]}';
+const emptySaves = { 'iptables-nft-save -c': '', 'ip6tables-nft-save -c': '' };
+
+async function read(machine: FakeMachine): Promise<Reading<Firewall>> {
+  return firewall.read(fakeHost(machine), { phase: 'first', interfaces: [] });
+}
+
+async function valueOf(machine: FakeMachine): Promise<Firewall> {
+  const reading = await read(machine);
+  if (reading.status !== 'ok') throw new Error(`${reading.status}: ${reading.reason}`);
+  return reading.value;
+}
+
+function nftRule(statements: readonly unknown[], extra: object = {}): Firewall['rules'][number] {
+  const text = JSON.stringify({
+    nftables: [
+      {
+        chain: { family: 'inet', table: 't', name: 'c', handle: 1, hook: 'input', policy: 'drop' },
+      },
+      { counter: { family: 'inet', table: 't', name: 'mine', packets: 8, bytes: 80 } },
+      { rule: { family: 'inet', table: 't', chain: 'c', handle: 2, expr: statements, ...extra } },
+    ],
+  });
+  const listing = parseNftJson(text);
+  const [rule] = listing === undefined ? [] : nftFirewall(listing, new Set()).rules;
+  if (rule === undefined) throw new Error('no rule');
+  return rule;
+}
+
+const usual: FakeMachine = {
+  commands: {
+    [nftCommand]: fixture('usual.nft-json.txt'),
+    'nft --json list maps': fixture('usual.nft-maps-json.txt'),
+    ...emptySaves,
+  },
+};
+
+/** One host with everything at once, the tables mixed up as badly as they can be. */
+const mixed: FakeMachine = {
+  files: { '/proc/net/ip_tables_names': 'filter\n', '/proc/net/ip6_tables_names': '' },
+  commands: {
+    [nftCommand]: fixture('mixed.nft-json.txt'),
+    'iptables-nft-save -c': fixture('mixed.iptables-nft-save.txt'),
+    'ip6tables-nft-save -c': fixture('mixed.ip6tables-nft-save.txt'),
+    'iptables-legacy-save -c': fixture('mixed.iptables-legacy-save.txt'),
+  },
+};
+
+test('writes nft rules as nft itself does', async () => {
+  const { rules } = await valueOf(usual);
+  const listed = fixture('usual.nft.txt')
+    .split('\n')
+    .flatMap((line) => /^\t\t(.*) # handle (\d+)$/.exec(line)?.[1] ?? [])
+    .map((text) => text.replace(/counter packets \d+ bytes \d+/, 'counter'));
+  const differently = new Set([
+    // nft 1.0.6 prints `syn / fin,syn` for the same mask, and pads it.
+    'tcp flags syn / fin,syn,rst,ack counter reject with tcp reset',
+    'tcp flags syn / fin,syn drop',
+    'meta mark & 0x000000ff == 0x00000020 drop',
+  ]);
+  const texts = rules.map(({ text }) => text);
+  expect(texts.length).toBe(listed.length);
+  expect(listed.filter((text) => !texts.includes(text))).toEqual([...differently]);
+  expect(texts).toContain('tcp flags & (fin | syn) == syn drop');
+});
+
+test.each([
+  ['counts what it drops', [{ counter: { packets: 3, bytes: 9 } }, { drop: null }], 3n],
+  [
+    'a match after the counter: it counts others too',
+    [{ counter: { packets: 3, bytes: 9 } }, { match: {} }, { drop: null }],
+    null,
+  ],
+  [
+    'a limit after the counter',
+    [{ counter: { packets: 3, bytes: 9 } }, { limit: { rate: 1 } }, { drop: null }],
+    null,
+  ],
+  [
+    'a log after the counter stops no packet',
+    [{ counter: { packets: 3, bytes: 9 } }, { log: { prefix: 'x' } }, { drop: null }],
+    3n,
+  ],
+  ['a counter object of its own', [{ counter: 'mine' }, { drop: null }], 8n],
+  ['an unknown counter object', [{ counter: 'other' }, { drop: null }], null],
+  [
+    'a verdict map: how many of these were dropped is unknown',
+    [
+      { counter: { packets: 3, bytes: 9 } },
+      { vmap: { key: 1, data: { set: [[1, { drop: null }]] } } },
+    ],
+    null,
+  ],
+  ['no counter', [{ drop: null }], null],
+  ['listed without state (nft -s)', [{ counter: null }, { drop: null }], null],
+])('packets of an nft rule: %s', (_, statements, packets) => {
+  expect(nftRule(statements)).toMatchObject({ verdict: 'drop', packets });
+});
+
+test('a counter object that two rules use tells of neither', () => {
+  const rule = { family: 'inet', table: 't', chain: 'c', expr: [{ counter: 'n' }, { drop: null }] };
+  const listing = parseNftJson(
+    JSON.stringify({
+      nftables: [
+        { chain: { family: 'inet', table: 't', name: 'c', hook: 'input' } },
+        { counter: { family: 'inet', table: 't', name: 'n', packets: 8, bytes: 80 } },
+        { rule: { ...rule, handle: 1 } },
+        { rule: { ...rule, handle: 2 } },
+      ],
+    }),
+  );
+  const rules = listing === undefined ? [] : nftFirewall(listing, new Set()).rules;
+  expect(rules.map(({ packets }) => packets)).toEqual([null, null]);
+});
+
+test.each([
+  ['reject', { reject: { type: 'icmpx', expr: 'admin-prohibited' } }, 'reject'],
+  ['reject of iptables-nft', { xt: { type: 'target', name: 'REJECT' } }, 'reject'],
+  ['unknown extension (nft before 1.0.3)', { xt: null }, 'none'],
+  ['queue', { queue: { num: 1 } }, 'queue'],
+  [
+    'verdict map with a drop',
+    {
+      vmap: {
+        key: 1,
+        data: {
+          set: [
+            [1, { accept: null }],
+            [2, { drop: null }],
+          ],
+        },
+      },
+    },
+    'drop',
+  ],
+  ['verdict map without', { vmap: { key: 1, data: { set: [[1, { accept: null }]] } } }, 'accept'],
+  ['statement of the future', { teleport: { to: 'mars' } }, 'none'],
+])('verdict of an nft rule: %s', (_, statement, verdict) => {
+  expect(nftRule([statement])).toMatchObject({ verdict });
+});
+
+test('a statement it does not know is shown as it came, and comments are kept apart', () => {
+  const rule = nftRule([{ teleport: { to: 'mars' } }, { drop: null }], { comment: 'a "b" drop' });
+  expect(rule.text).toBe('{"teleport":{"to":"mars"}} drop comment "a "b" drop"');
+  expect(rule.comment).toBe('a "b" drop');
+});
+
+test('follows jumps, also through verdict maps, to the hooks that lead to a rule', async () => {
+  const { rules } = await valueOf(usual);
+  const ofUser = rules.filter(({ chain }) => chain === 'user');
+  expect(ofUser.map(({ hooks }) => hooks)).toEqual([['input'], ['input']]);
+
+  const onlyByMap = JSON.stringify({
+    nftables: [
+      { chain: { family: 'ip', table: 't', name: 'base', hook: 'forward' } },
+      { chain: { family: 'ip', table: 't', name: 'far' } },
+      { chain: { family: 'ip', table: 't', name: 'nowhere' } },
+      { map: { family: 'ip', table: 't', name: 'm', map: 'verdict' } },
+      {
+        rule: {
+          family: 'ip',
+          table: 't',
+          chain: 'base',
+          handle: 1,
+          expr: [{ vmap: { key: 1, data: '@m' } }],
+        },
+      },
+      { rule: { family: 'ip', table: 't', chain: 'far', handle: 2, expr: [{ drop: null }] } },
+      { rule: { family: 'ip', table: 't', chain: 'nowhere', handle: 3, expr: [{ drop: null }] } },
+    ],
+  });
+  const elements = JSON.stringify({
+    nftables: [
+      {
+        map: {
+          family: 'ip',
+          table: 't',
+          name: 'm',
+          map: 'verdict',
+          elem: [[7, { goto: { target: 'far' } }]],
+        },
+      },
+    ],
+  });
+  const reached = await valueOf({
+    commands: { [nftCommand]: onlyByMap, 'nft --json list maps': elements, ...emptySaves },
+  });
+  expect(reached.rules.map(({ hooks }) => hooks)).toEqual([['forward'], ['forward'], []]);
+});
+
+test('chain policies: every base chain, and nft has no counter for them', async () => {
+  const { policies } = await valueOf(usual);
+  expect(policies).toContainEqual(
+    expect.objectContaining({ table: 'filter', chain: 'input', policy: 'drop', packets: null }),
+  );
+  expect(policies.map(({ hook }) => hook)).toContain('ingress');
+});
+
+test('tells the three backends apart, and lists no rule twice', async () => {
+  const { rules, unseen } = await valueOf(mixed);
+  const of = (backend: FirewallRule['backend']) =>
+    rules
+      .filter((rule) => rule.backend === backend)
+      .map(({ family, table, chain, text }) => `${family} ${table} ${chain}: ${text}`);
+  // Made by nft: one table iptables cannot show, one it would show with counters that are not there.
+  expect(of('nftables')).toEqual([
+    'ip mangle weird: ip saddr { 1.1.1.1, 2.2.2.2 } drop',
+    'ip6 raw PREROUTING: tcp dport 5 drop',
+    'arp filter INPUT: arp htype 1 arp hlen 6 arp plen 4 arp saddr ip 1.2.3.4 counter drop',
+    'bridge filter FORWARD: ether type arp counter drop',
+  ]);
+  expect(of('iptables-nft')).toContain(
+    'ip raw PREROUTING: -A PREROUTING -m rpfilter --invert -j DROP',
+  );
+  expect(of('iptables-legacy')).toEqual([
+    'ip filter INPUT: -A INPUT -p udp -m udp --dport 6000 -j DROP',
+  ]);
+  expect(new Set(rules.map(({ key }) => key)).size).toBe(rules.length);
+  expect(unseen).toEqual([]);
+});
+
+test('an iptables-nft rule has the text of iptables and the handle of nft', async () => {
+  const { rules, policies } = await valueOf(mixed);
+  expect(rules.find(({ chain }) => chain === 'DOCKER')).toMatchObject({
+    backend: 'iptables-nft',
+    tool: 'iptables-nft',
+    hooks: ['input', 'forward'],
+    handle: 16,
+    position: 1,
+    owner: 'Docker',
+    text: '-A DOCKER ! -i eth0 -j DROP',
+    verdict: 'drop',
+    packets: 0n,
+  });
+  expect(rules.find(({ chain }) => chain === 'UNUSED')).toMatchObject({
+    hooks: [],
+    verdict: 'drop',
+  });
+  expect(policies.find(({ key }) => key === 'iptables-nft ip filter INPUT policy')).toMatchObject({
+    policy: 'drop',
+    packets: 0n,
+  });
+});
+
+const save = `*filter
+:INPUT DROP [12:3456]
+:FORWARD ACCEPT [0:0]
+:f2b-ssh - [0:0]
+:LOGDROP - [0:0]
+[1:10] -A INPUT -p udp -m comment --comment "say \\"hi\\" -j ACCEPT" -j DROP
+[2:20] -A INPUT -p udp -m comment --comment -j -j REJECT --reject-with icmp-port-unreachable
+[3:30] -A INPUT -p tcp -j f2b-ssh
+[4:40] -A INPUT -g LOGDROP
+[5:50] -A INPUT -j LOG --log-prefix -j
+[6:60] -A INPUT -j NFQUEUE --queue-num 0
+[7:70] -A INPUT -s 9.9.9.9/32
+[8:80] -A f2b-ssh -j DROP
+[9:90] -A f2b-ssh -j DROP
+-A LOGDROP -j DROP
+COMMIT
+`;
+
+const source = { backend: 'iptables-legacy', family: 'ip', tool: 'iptables-legacy' } as const;
+
+test('reads iptables-save: verdicts, comments that look like options, counters, hooks', () => {
+  const { firewall, garbled } = parseIptablesSave(save, source);
+  expect(garbled).toBe(0);
+  expect(firewall.rules.map(({ verdict, packets }) => [verdict, packets])).toEqual([
+    ['drop', 1n],
+    ['reject', 2n],
+    ['jump', 3n],
+    ['jump', 4n],
+    ['none', 5n],
+    ['queue', 6n],
+    ['none', 7n],
+    ['drop', 8n],
+    ['drop', 9n],
+    ['drop', null],
+  ]);
+  expect(firewall.rules.map(({ comment }) => comment).slice(0, 3)).toEqual([
+    'say "hi" -j ACCEPT',
+    '-j',
+    null,
+  ]);
+  expect(firewall.rules.at(-1)).toMatchObject({ chain: 'LOGDROP', hooks: ['input'], position: 1 });
+  expect(firewall.policies).toEqual([
+    expect.objectContaining({
+      chain: 'INPUT',
+      policy: 'drop',
+      packets: 12n,
+      text: '-P INPUT DROP',
+    }),
+    expect.objectContaining({ chain: 'FORWARD', policy: 'accept' }),
+  ]);
+});
+
+test('an iptables rule is the same one after another was put in above it', () => {
+  const before = parseIptablesSave(save, source).firewall.rules;
+  const after = parseIptablesSave(
+    save.replace('[1:10]', '[0:0] -A INPUT -s 1.1.1.1/32 -j ACCEPT\n[1:10]'),
+    source,
+  ).firewall.rules;
+  const keys = new Set(after.map(({ key }) => key));
+  expect(before.every(({ key }) => keys.has(key))).toBe(true);
+  expect(after.length).toBe(before.length + 1);
+});
+
+test('legacy tables are not asked for when there are none: asking would create them', async () => {
+  const asked: string[] = [];
+  const host = fakeHost({
+    files: { '/proc/net/ip_tables_names': '', '/proc/net/ip6_tables_names': '' },
+    commands: { [nftCommand]: noRuleset },
+  });
+  const reading = await firewall.read(
+    {
+      ...host,
+      run(argv) {
+        asked.push(argv.join(' '));
+        return host.run(argv);
+      },
+    },
+    { phase: 'first', interfaces: [] },
+  );
+  expect(reading).toEqual({ status: 'ok', value: { rules: [], policies: [], unseen: [] } });
+  expect(asked).toEqual([nftCommand]);
+});
+
+test('without root: denied', async () => {
+  const refused = { exitCode: 1, stderr: 'Operation not permitted (you must be root)\n' };
+  expect(await read({ commands: { [nftCommand]: refused } })).toMatchObject({ status: 'denied' });
+  const names = unread('denied', 'no');
+  expect(
+    await read({
+      files: { '/proc/net/ip_tables_names': names },
+      commands: { [nftCommand]: noRuleset },
+    }),
+  ).toMatchObject({ status: 'denied' });
+});
+
+test('no tool at all: absent, with what is missing', async () => {
+  expect(await read({})).toEqual({ status: 'absent', reason: 'nft is not installed.' });
+});
+
+test('iptables-nft without nft: its rules, and a word on what cannot be seen', async () => {
+  const { commands } = mixed;
+  const value = await valueOf({
+    commands: { 'iptables-nft-save -c': commands?.['iptables-nft-save -c'] ?? '' },
+  });
+  expect(
+    value.rules.every(({ backend, handle }) => backend === 'iptables-nft' && handle === null),
+  ).toBe(true);
+  expect(value.rules.length).toBeGreaterThan(5);
+  expect(value.unseen).toEqual(['nft is not installed.']);
+});
+
+test('legacy tables that nobody can list are not taken for no rules', async () => {
+  const value = await valueOf({
+    files: { '/proc/net/ip_tables_names': 'filter\n' },
+    commands: { [nftCommand]: noRuleset },
+  });
+  expect(value.unseen).toEqual(['iptables-legacy-save is not installed.']);
+});
+
+test('an old iptables has no other name, and is the legacy one', async () => {
+  const value = await valueOf({
+    files: { '/proc/net/ip_tables_names': 'filter\n' },
+    commands: { 'iptables -V': 'iptables v1.6.1\n', 'iptables-save -c': save },
+  });
+  expect(value.rules[0]).toMatchObject({ backend: 'iptables-legacy', tool: 'iptables' });
+});
+
+test('an nft that knows no --terse is asked again; one without JSON is malformed', async () => {
+  const unknown = { exitCode: 1, stderr: "nft: unrecognized option '--terse'\n" };
+  const old = await valueOf({
+    commands: { [nftCommand]: unknown, 'nft --json list ruleset': noRuleset, ...emptySaves },
+  });
+  expect(old.rules).toEqual([]);
+  const noJson = { stdout: 'table ip t {\n}\n', stderr: 'Error: JSON support not compiled-in\n' };
+  expect(
+    await read({ commands: { [nftCommand]: noJson, 'nft --json list ruleset': noJson } }),
+  ).toMatchObject({ status: 'malformed', reason: expect.stringContaining('JSON support') });
+});
+
+test('counters: what refuses packets and counts them, under the name of the rule', async () => {
+  const value = await valueOf(mixed);
+  const counters = new Map(firewall.counters?.(value));
+  expect(counters.get('iptables-nft ip filter INPUT policy')).toBe(0n);
+  expect(counters.get('nftables bridge filter FORWARD handle 2')).toBe(0n);
+  expect([...counters.keys()].some((name) => name.includes('f2b-ssh -j RETURN'))).toBe(false);
+});
+
+test('garbage is never more than left out', () => {
+  const json = fixture('usual.nft-json.txt').slice(0, 3000);
+  fc.assert(
+    fc.property(garbledText(json), garbledText(save), (nft, iptables) => {
+      const listing = parseNftJson(nft);
+      if (listing !== undefined) nftFirewall(listing, new Set());
+      const { firewall } = parseIptablesSave(iptables, source);
+      return firewall.rules.length <= iptables.split('\n').length;
+    }),
+  );
+});
+
+test('statements of any shape are never more than left out', () => {
+  const names = [
+    'match',
+    'vmap',
+    'counter',
+    'limit',
+    'log',
+    'set',
+    'mangle',
+    'queue',
+    'reject',
+    'snat',
+    'jump',
+    'xt',
+  ];
+  const statement = fc.dictionary(fc.constantFrom(...names), fc.jsonValue(), { maxKeys: 1 });
+  fc.assert(
+    fc.property(fc.array(statement, { maxLength: 4 }), (statements) => {
+      expect(typeof nftRule(statements).text).toBe('string');
+    }),
+  );
+});
