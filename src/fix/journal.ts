@@ -30,7 +30,7 @@ const target = z.discriminatedUnion('kind', [
     kind: z.literal('netns'),
     name: words,
     path: z.string().regex(/^\/\P{Cc}{1,4000}$/u, 'not an absolute path'),
-    id: z.string().regex(/^net:\[\d{1,20}\]$/, 'not a network namespace'),
+    inode: z.string().regex(/^\d{1,20}$/, 'not an inode number'),
     mark: words,
     bootId: words,
   }),
@@ -215,9 +215,10 @@ async function readSessionFile(file: string): Promise<Reading<Session>> {
   }
 }
 
-/** `20261121-230000-10` comes after `20261121-230000-2`. */
+/** By moment, then by count: `….json`, `…-2.json`, `…-10.json`. */
 function bySession(one: string, other: string): number {
-  return one.localeCompare(other, 'en', { numeric: true });
+  const [first, second] = [path.parse(one).name, path.parse(other).name];
+  return first.localeCompare(second, 'en', { numeric: true });
 }
 
 function writeFailure(directory: string, error: unknown): Reading<never> {

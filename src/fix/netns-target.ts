@@ -1,4 +1,4 @@
-import { readdir, readlink, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 
 import {
   openInitialNamespace,
@@ -21,10 +21,10 @@ export type NetnsTarget =
       readonly name: string;
       readonly path: string;
       /**
-       * `net:[4026532528]`. The kernel gives a freed number to the next namespace (seen on 6.18), so
-       * this alone does not tell one from a later one; `mark` and `bootId` do.
+       * Of the nsfs file, decimal. The kernel gives a freed number to the next namespace (seen on 6.18),
+       * so this alone does not tell one from a later one; `mark` and `bootId` do.
        */
-      readonly id: string;
+      readonly inode: string;
       /**
        * When the mounted nsfs file was made, or when the process started by which it was named.
        * Empty for our own namespace without a name.
@@ -46,10 +46,11 @@ export async function locateNetns(netns: string | null): Promise<Reading<NetnsTa
   const opened = await openNamedNamespace(path);
   if (opened.status !== 'ok') return opened;
   try {
-    const { id } = opened.value;
-    if (id === (await initialId())) return ok({ kind: 'initial' });
+    const inode = await inodeOf(opened.value.path);
+    if (inode === (await inodeOfInitial())) return ok({ kind: 'initial' });
     const mark = await markOf(path, opened.value);
-    return ok({ kind: 'netns', name: netns ?? path, path, id, mark, bootId: await readBootId() });
+    const bootId = await readBootId();
+    return ok({ kind: 'netns', name: netns ?? path, path, inode, mark, bootId });
   } finally {
     await opened.value.close();
   }
@@ -63,7 +64,7 @@ export function describeTarget(target: NetnsTarget): string {
 /** Whether two targets are one namespace, whatever they were called. */
 export function sameTarget(one: NetnsTarget, other: NetnsTarget): boolean {
   if (one.kind === 'initial' || other.kind === 'initial') return one.kind === other.kind;
-  return one.id === other.id && one.mark === other.mark && one.bootId === other.bootId;
+  return one.inode === other.inode && one.mark === other.mark && one.bootId === other.bootId;
 }
 
 /**
@@ -75,22 +76,25 @@ export async function inTarget<Result>(
   target: NetnsTarget,
   work: (enterBy: string | null) => Promise<Reading<Result>>,
 ): Promise<Reading<Result>> {
-  const own = await ownId();
+  const own = await inodeOf(ownPath);
   if (target.kind === 'initial') {
     const initial = await openInitialNamespace();
     // Out of sight, as in many containers: ours is the only one there is for us.
     if (initial.status !== 'ok') return await work(null);
-    return await holding(initial.value, ({ id, path }) => work(id === own ? null : path));
+    return await holding(initial.value, async ({ path }) =>
+      work((await inodeOf(path)) === own ? null : path),
+    );
   }
   if (target.bootId !== (await readBootId())) return gone(target.name);
   const opened = await openNamedNamespace(target.path);
   if (opened.status === 'absent' || opened.status === 'malformed') return gone(target.name);
   if (opened.status !== 'ok') return opened;
   return await holding(opened.value, async (namespace) => {
-    if (namespace.id !== target.id || (await markOf(target.path, namespace)) !== target.mark) {
+    const inode = await inodeOf(namespace.path);
+    if (inode !== target.inode || (await markOf(target.path, namespace)) !== target.mark) {
       return target.path === ownPath ? unnamed() : gone(target.name);
     }
-    return await work(namespace.id === own ? null : namespace.path);
+    return await work(inode === own ? null : namespace.path);
   });
 }
 
@@ -112,15 +116,18 @@ function pathOf(netns: string): string {
 
 /** By its name where it has one: a later `whydrop undo` may run elsewhere. */
 async function pathOfOwn(): Promise<string> {
-  const own = await ownId();
-  for (const name of await readdir(namedDirectory).catch(() => [])) {
-    const path = `${namedDirectory}/${name}`;
-    const opened = await openNamedNamespace(path);
-    if (opened.status !== 'ok') continue;
-    await opened.value.close();
-    if (opened.value.id === own) return path;
-  }
-  return ownPath;
+  const own = await openOwnNamespace();
+  if (own.status !== 'ok') return ownPath;
+  return await holding(own.value, async ({ id }) => {
+    for (const name of await readdir(namedDirectory).catch(() => [])) {
+      const path = `${namedDirectory}/${name}`;
+      const opened = await openNamedNamespace(path);
+      if (opened.status !== 'ok') continue;
+      await opened.value.close();
+      if (opened.value.id === id) return path;
+    }
+    return ownPath;
+  });
 }
 
 async function markOf(path: string, namespace: Namespace): Promise<string> {
@@ -131,16 +138,15 @@ async function markOf(path: string, namespace: Namespace): Promise<string> {
   return `made:${(await stat(namespace.path, { bigint: true })).ctimeNs}`;
 }
 
-async function ownId(): Promise<string | undefined> {
-  return await readlink(ownPath).catch(() => undefined);
+/** @param path of an open nsfs file */
+async function inodeOf(path: string): Promise<string> {
+  return String((await stat(path, { bigint: true })).ino);
 }
 
-async function initialId(): Promise<string | undefined> {
+async function inodeOfInitial(): Promise<string> {
   const initial = await openInitialNamespace();
-  const opened = initial.status === 'ok' ? initial : await openOwnNamespace();
-  if (opened.status !== 'ok') return undefined;
-  await opened.value.close();
-  return opened.value.id;
+  if (initial.status !== 'ok') return await inodeOf(ownPath);
+  return await holding(initial.value, ({ path }) => inodeOf(path));
 }
 
 function gone(name: string): Unread {

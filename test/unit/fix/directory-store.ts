@@ -20,7 +20,7 @@ export function directoryStore(base: string): SysctlStore {
   };
   const list: SysctlStore['list'] = async (tree, target) => {
     const names = await readdir(fileOf(tree, target)).catch(() => []);
-    return ok(names.sort());
+    return ok(names);
   };
 
   return {
@@ -32,7 +32,7 @@ export function directoryStore(base: string): SysctlStore {
         kind: 'netns',
         name: netns,
         path: `/${netns}`,
-        id: 'net:[1]',
+        inode: '1',
         mark: '',
         bootId: '',
       });
@@ -51,7 +51,8 @@ export function directoryStore(base: string): SysctlStore {
       async function changeForwarding(on: string): Promise<void> {
         const names = await list('net.ipv4.conf', target);
         for (const name of names.status === 'ok' ? names.value : []) {
-          await writeFile(fileOf(`net.ipv4.conf.${name}.forwarding`, target), `${on}\n`);
+          const key = `net.ipv4.conf.${name.replaceAll('.', '/')}.forwarding`;
+          await writeFile(fileOf(key, target), `${on}\n`);
         }
         const redirects = fileOf('net.ipv4.conf.all.accept_redirects', target);
         await writeFile(redirects, on === '0' ? '1\n' : '0\n');

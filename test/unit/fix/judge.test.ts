@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { judgeFix, newCauses, type Measurement } from '../../../src/fix/judge.ts';
@@ -107,8 +107,7 @@ test('any numbers at all give a judgement', () => {
   fc.assert(
     fc.property(wild, wild, (first, second) => {
       const { outcome, rate } = judgeFix(first, second, expectation, atOnce);
-      expect(['verified', 'unverified', 'failed']).toContain(outcome);
-      if (outcome !== 'unverified') expect(rate?.before).toBeGreaterThan(0);
+      expect(outcome === 'unverified' || (rate?.before ?? 0) > 0).toBe(true);
     }),
   );
 });
