@@ -12,6 +12,8 @@ import { sysctlStep } from '../../src/model/sysctl-step.ts';
 
 const STRICT = 1;
 const LOOSE = 2;
+/** The counters of an interface are not read at the same instant as the filter's: it must have had half as many packets. */
+const SUSPECT_SHARE = 0.5;
 /** More suspects than this are listed by number only. */
 const NAMED_SUSPECTS = 3;
 
@@ -127,7 +129,9 @@ function suspectsOf(sysctl: Sysctl, link: Sampled<Links> | undefined, packets: n
       const rxPackets = link === undefined ? packets : rise(before, after);
       return [{ name, own, effective: Math.max(all, own), rxPackets }];
     })
-    .filter(({ effective, rxPackets }) => effective >= STRICT && rxPackets >= packets)
+    .filter(
+      ({ effective, rxPackets }) => effective >= STRICT && rxPackets >= packets * SUSPECT_SHARE,
+    )
     .sort((a, b) => b.rxPackets - a.rxPackets);
 }
 

@@ -30,8 +30,8 @@ export interface MeasureFlags {
 /** @throws UsageError for a duration or a cause id that cannot be. */
 export function measureRequest(flags: MeasureFlags): MeasureRequest {
   const known = rules.map(({ id }) => id);
-  const only = list(flags.only);
-  const ignore = list(flags.ignore).map(parseIgnore);
+  const only = listOf(flags.only);
+  const ignore = listOf(flags.ignore).map(parseIgnore);
   checkCauseIds(
     '--only',
     only.map((id) => id.split('/')[0] ?? id),
@@ -45,7 +45,7 @@ export function measureRequest(flags: MeasureFlags): MeasureRequest {
   return {
     seconds: parseDuration(flags.duration),
     netns: flags.netns ?? null,
-    interfaces: list(flags.iface),
+    interfaces: listOf(flags.iface),
     capture: flags.capture,
     only,
     ignore,
@@ -53,7 +53,7 @@ export function measureRequest(flags: MeasureFlags): MeasureRequest {
 }
 
 /** An environment variable gives one string, with commas between. */
-function list(value: string[] | string | undefined): string[] {
+export function listOf(value: string[] | string | undefined): string[] {
   if (value === undefined) return [];
   return Array.isArray(value) ? value : value.split(',').filter((part) => part !== '');
 }

@@ -24,8 +24,9 @@ const ELSEWHERE = '192.0.2.7';
 
 async function asymmetricRoute({ a, b }: Pair): Promise<void> {
   await inside(a, `ip addr add ${ELSEWHERE}/32 dev lo`);
-  await inside(b, 'ip link add other type dummy');
+  await inside(b, 'ip link add other type veth peer name other-peer');
   await inside(b, 'ip link set other up');
+  await inside(b, 'ip link set other-peer up');
   await inside(b, 'ip route add 192.0.2.0/24 dev other');
 }
 
@@ -49,15 +50,27 @@ function burstsToOtherCpu(pair: Pair, burst: number): Promise<number> {
     from: pair.a,
     to: RECEIVER,
     port: PORT,
-    packets: 40 * burst,
-    perSecond: 20 * burst,
+    packets: 4000,
+    perSecond: 2000,
     burst,
     cpu: 0,
   });
 }
 
-async function rpsToCpu1(pair: Pair): Promise<void> {
+/** Enough rules that handling a packet takes many times as long as sending one. */
+const SLOW_RULES = 2000;
+
+/** Handles the receiver's packets on CPU 1, and so slowly that bursts pile up in its queue. */
+async function slowOnOtherCpu(pair: Pair): Promise<void> {
   await inside(pair.b, 'tee /sys/class/net/vb/queues/rx-0/rps_cpus', '2');
+  const rules = Array.from(
+    { length: SLOW_RULES },
+    (_, index) => `udp dport ${10_000 + index} counter;`,
+  );
+  await nft(
+    pair,
+    `table ip slow { chain p { type filter hook prerouting priority -300; ${rules.join(' ')} }; }`,
+  );
 }
 
 const MAX_BACKLOG = '/proc/sys/net/core/netdev_max_backlog';
@@ -112,7 +125,7 @@ export const faults: readonly Scenario[] = [
     async setUp(pair) {
       await nft(
         pair,
-        'table inet t { chain i { type filter hook input priority 0; ct state new counter accept; } }',
+        'table inet t { chain i { type filter hook input priority 0; ct state new counter accept; }; }',
       );
       await setHostWide(pair.cleanUp, '/proc/sys/net/netfilter/nf_conntrack_max', '20');
       await listen(pair, 'reads');
@@ -134,9 +147,9 @@ export const faults: readonly Scenario[] = [
         from: pair.a,
         to: RECEIVER,
         port: PORT,
-        packets: 2000,
-        perSecond: 1000,
-        burst: 50,
+        packets: 500,
+        perSecond: 200,
+        burst: 100,
       }),
     lost: ({ b }) => nstat(b, 'UdpRcvbufErrors'),
     cure: {
@@ -158,9 +171,9 @@ export const faults: readonly Scenario[] = [
         from: pair.a,
         to: RECEIVER,
         port: PORT,
-        packets: 2000,
-        perSecond: 1000,
-        burst: 50,
+        packets: 500,
+        perSecond: 200,
+        burst: 100,
       }),
     lost: ({ b }) => nstat(b, 'UdpRcvbufErrors'),
     cure: { kind: 'printed' },
@@ -191,7 +204,7 @@ export const faults: readonly Scenario[] = [
     confidence: 'certain',
     async setUp(pair) {
       await setHostWide(pair.cleanUp, MAX_BACKLOG, '10');
-      await rpsToCpu1(pair);
+      await slowOnOtherCpu(pair);
       await listen(pair, 'reads');
     },
     traffic: (pair) => burstsToOtherCpu(pair, 200),
@@ -203,12 +216,13 @@ export const faults: readonly Scenario[] = [
     cause: 'rps-flow-limit',
     confidence: 'certain',
     async setUp(pair) {
-      await setHostWide(pair.cleanUp, MAX_BACKLOG, '60');
+      // The limit holds a flow back from half a queue on, once 64 packets have met it: before the queue is full.
+      await setHostWide(pair.cleanUp, MAX_BACKLOG, '200');
       await setHostWide(pair.cleanUp, '/proc/sys/net/core/flow_limit_cpu_bitmap', '3');
-      await rpsToCpu1(pair);
+      await slowOnOtherCpu(pair);
       await listen(pair, 'reads');
     },
-    traffic: (pair) => burstsToOtherCpu(pair, 200),
+    traffic: (pair) => burstsToOtherCpu(pair, 400),
     lost: () => softnetColumn(11),
     cure: { kind: 'sysctl', fix: 'rps-flow-limit', exitCode: 0 },
   },
@@ -219,7 +233,7 @@ export const faults: readonly Scenario[] = [
     setUp: (pair) =>
       nft(
         pair,
-        `table inet t { chain i { type filter hook input priority 0; udp dport ${PORT} counter drop comment "lab" ; } }`,
+        `table inet t { chain i { type filter hook input priority 0; udp dport ${PORT} counter drop comment "lab"; }; }`,
       ),
     traffic: (pair) => steady(pair),
     lost: notDelivered,
@@ -232,7 +246,7 @@ export const faults: readonly Scenario[] = [
     setUp: (pair) =>
       nft(
         pair,
-        `table inet t { chain i { type filter hook input priority 0; udp dport ${PORT} drop; } }`,
+        `table inet t { chain i { type filter hook input priority 0; udp dport ${PORT} drop; }; }`,
       ),
     traffic: (pair) => steady(pair),
     lost: notDelivered,
@@ -245,7 +259,7 @@ export const faults: readonly Scenario[] = [
     setUp: (pair) =>
       nft(
         pair,
-        'table inet t { chain i { type filter hook input priority 0; policy drop; tcp dport 22 accept; } }',
+        'table inet t { chain i { type filter hook input priority 0; policy drop; tcp dport 22 accept; }; }',
       ),
     traffic: (pair) => steady(pair),
     lost: notDelivered,

@@ -24,6 +24,7 @@ export async function labMissing(): Promise<string | null> {
   if (reason !== null && process.env['WHYDROP_LAB'] === 'required') {
     throw new Error(`the lab is required, but cannot run: ${reason}`);
   }
+  if (reason !== null) process.stderr.write(`lab skipped: ${reason}\n`);
   return reason;
 }
 

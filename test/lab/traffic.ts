@@ -60,7 +60,7 @@ const RECEIVER_PROGRAM = `
 use strict; use Socket; use Time::HiRes qw(sleep);
 my ($port, $rcvbuf, $mode) = @ARGV;
 socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
-setsockopt($s, SOL_SOCKET, SO_RCVBUF, $rcvbuf) if $rcvbuf > 0;
+setsockopt($s, SOL_SOCKET, SO_RCVBUF, 0 + $rcvbuf) if $rcvbuf > 0;
 bind($s, sockaddr_in($port, INADDR_ANY)) or die $!;
 $| = 1; print "ready\n";
 if ($mode eq 'stuck') { sleep(100) while 1 }
@@ -96,7 +96,7 @@ export async function receiveUdp(
     mode,
   ]);
   await new Promise<void>((resolve, reject) => {
-    child.stdout?.once('data', () => resolve());
+    child.stdout.once('data', () => resolve());
     child.once('exit', () => reject(new Error('the receiver did not start')));
   });
   return {
@@ -137,4 +137,17 @@ export async function sendFrames(
     hex,
   ]);
   if (exitCode !== 0) throw new Error(`the sender of frames failed: ${String(stderr)}`);
+}
+
+/** The same traffic, again and again, until `done` settles. */
+export async function trafficUntil<Result>(
+  done: Promise<Result>,
+  traffic: () => Promise<unknown>,
+): Promise<Result> {
+  const state = { ended: false };
+  const result = done.finally(() => {
+    state.ended = true;
+  });
+  while (!state.ended) await traffic();
+  return result;
 }
