@@ -17,18 +17,17 @@ export interface Gap {
  * Where packets vanished in this namespace's IP layer. A captured drop does not tell its namespace;
  * these counters do, and bound what a firewall without counters can have dropped here.
  *
- * Measured with 50 packets against each hook (IPv4 and IPv6 alike):
+ * Measured with 50 packets against each hook, IPv4 and IPv6 alike (6.1: IPv4 only):
  *
- * | hook that drops     | Linux 6.18                                         | Linux 6.1              |
- * |---------------------|----------------------------------------------------|------------------------|
- * | prerouting, input   | InReceives +50                                     | the same               |
- * | forward             | InReceives +50, ForwDatagrams +50, OutTransmits +0 | InReceives +50         |
- * | postrouting of such | as forward                                         |                        |
- * | output, postrouting | OutRequests +50, OutDiscards +50, OutTransmits +0  | OutDiscards +50        |
- * | netdev ingress      | nothing                                            |                        |
- * | netdev egress       | OutTransmits +50; OutDiscards for local UDP        |                        |
+ * | hook that drops            | Linux 6.18                                         | Linux 6.1        |
+ * |----------------------------|----------------------------------------------------|------------------|
+ * | prerouting, input          | InReceives +50                                     | the same (input) |
+ * | forward, postrouting later | InReceives +50, ForwDatagrams +50, OutTransmits +0 | InReceives +50   |
+ * | output, postrouting        | OutRequests +50, OutDiscards +50, OutTransmits +0  | OutDiscards +50  |
+ * | netdev ingress             | nothing                                            |                  |
+ * | netdev egress              | all as if it had been sent                         |                  |
  *
- * So since OutTransmits exists (6.7), ForwDatagrams is counted before the forward hook, and before that
+ * So where OutTransmits exists, ForwDatagrams is counted before the forward hook, and elsewhere
  * after it. OutDiscards tells of UDP, ICMP and raw sockets only: TCP gets the error in ip_queue_xmit.
  */
 export function ipGaps(snmp: Sampled<Snmp>): Gap[] {

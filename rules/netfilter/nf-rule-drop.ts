@@ -41,7 +41,7 @@ export default defineRule({
   explain: {
     see: 'Connections to a port time out (drop) or are refused at once (reject). On the host itself a program that sends gets EPERM ("Operation not permitted") when the rule is on the way out.',
     kernel:
-      'Rules of nftables and iptables-nft drop in `nft_do_chain` (Linux 6.7; before that, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets.',
+      'Rules of nftables and iptables-nft drop in `nft_do_chain` (on older kernels, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets.',
     confirm:
       '`nft list ruleset` or `iptables-save -c` twice, and look which counter moved. For a rule without one: `nft insert rule … meta nftrace set 1`, then `nft monitor trace`.',
     fix: 'If the traffic is wanted, accept it in a rule before the one that drops, with the tool that owns the ruleset (ufw, firewalld, Docker …). It opens the firewall for what it matches. whydrop never changes a firewall.',

@@ -100,7 +100,7 @@ function protocolsOfMatch(text: string): readonly number[] {
 
 /** Where ip_tables, conntrack and NAT drop (net/netfilter/core.c). */
 export const HOOK_LOCATION = 'nf_hook_slow';
-/** Where nf_tables drops by itself, since Linux 6.7: the function shows, for rule and policy alike. */
+/** Where nf_tables drops on current kernels (6.18, and Debian's 6.1), rule and policy alike. */
 const NFT_LOCATION = 'nft_do_chain';
 
 export interface DropSite {

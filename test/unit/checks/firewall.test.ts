@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import firewall, { type Firewall, type FirewallRule } from '../../../checks/firewall.ts';
@@ -396,7 +396,10 @@ test('an nft that knows no --terse is asked again; one without JSON is malformed
   const noJson = { stdout: 'table ip t {\n}\n', stderr: 'Error: JSON support not compiled-in\n' };
   expect(
     await read({ commands: { [nftCommand]: noJson, 'nft --json list ruleset': noJson } }),
-  ).toMatchObject({ status: 'malformed', reason: expect.stringContaining('JSON support') });
+  ).toMatchObject({
+    status: 'malformed',
+    reason: 'nft --json list ruleset printed no JSON. Error: JSON support not compiled-in',
+  });
 });
 
 test('counters: what refuses packets and counts them, under the name of the rule', async () => {
@@ -408,13 +411,16 @@ test('counters: what refuses packets and counts them, under the name of the rule
 });
 
 test('garbage is never more than left out', () => {
-  const json = fixture('usual.nft-json.txt').slice(0, 3000);
+  // Few enough entries that the damage often hits within one and leaves the whole valid.
+  const json = fixture('usual.nft-json.txt').replace(/, \{"rule": .*/s, ']}');
+  expect(parseNftJson(json)?.chains.length).toBe(9);
   fc.assert(
     fc.property(garbledText(json), garbledText(save), (nft, iptables) => {
       const listing = parseNftJson(nft);
-      if (listing !== undefined) nftFirewall(listing, new Set());
+      const listed = listing === undefined ? [] : nftFirewall(listing, new Set()).policies;
+      expect(listed.length).toBeLessThanOrEqual(9);
       const { firewall } = parseIptablesSave(iptables, source);
-      return firewall.rules.length <= iptables.split('\n').length;
+      expect(firewall.rules.length).toBeLessThanOrEqual(iptables.split('\n').length);
     }),
   );
 });

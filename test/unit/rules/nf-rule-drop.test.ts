@@ -1,0 +1,530 @@
+import { expect, test } from 'vitest';
+
+import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import type { Snmp } from '../../../checks/snmp.ts';
+import rule from '../../../rules/netfilter/nf-rule-drop.ts';
+import type { Sampled } from '../../../src/model/check.ts';
+import { EtherType, type DropCapture, type DropCount } from '../../../src/model/drops.ts';
+import type { CauseFinding } from '../../../src/model/rule.ts';
+
+type Entries = readonly (FirewallRule | FirewallPolicy)[];
+type Counters = Readonly<Record<string, number>>;
+
+interface Case {
+  readonly first: Entries;
+  readonly last?: Entries;
+  readonly drops?: readonly Partial<DropCount>[];
+  readonly hasReasons?: boolean;
+  /** Rises of protocol counters; null: could not look. */
+  readonly ip?: Counters | null;
+  readonly conntrack?: Counters;
+  readonly unseen?: readonly string[];
+  readonly seconds?: number;
+}
+
+function judge({
+  first,
+  last = first,
+  drops,
+  hasReasons = true,
+  ip = {},
+  conntrack,
+  unseen = [],
+  seconds = 5,
+}: Case): readonly CauseFinding[] {
+  const capture: DropCapture | undefined = drops && {
+    backend: 'tracefs',
+    events: 0,
+    lost: 0,
+    hasReasons,
+    drops: drops.map((drop) => ({
+      reason: hasReasons ? 'NETFILTER_DROP' : null,
+      location: 'nft_do_chain',
+      protocol: 0x0800,
+      packets: 0,
+      edgePackets: 0,
+      ...drop,
+    })),
+  };
+  const findings = rule.judge(
+    {
+      firewall: sampled(firewallOf(first, unseen), firewallOf(last, unseen)),
+      drops: capture,
+      snmp: ip === null ? undefined : risen<Snmp>({ 'Ip.OutTransmits': 0, ...ip }, {}),
+      conntrack: conntrack && risen<Conntrack>(conntrack, { count: 10 }),
+    },
+    { seconds, foreignNetns: false, severalNetns: true, interfaces: [] },
+  );
+  return findings.filter((finding): finding is CauseFinding => finding.kind === 'cause');
+}
+
+function sampled<Value>(first: Value, last: Value): Sampled<Value> {
+  return { first, last, samples: [first, last] };
+}
+
+function firewallOf(entries: Entries, unseen: readonly string[]): Firewall {
+  return {
+    rules: entries.filter((entry): entry is FirewallRule => 'verdict' in entry),
+    policies: entries.filter((entry): entry is FirewallPolicy => 'policy' in entry),
+    unseen,
+  };
+}
+
+function risen<Value>(rises: Counters, extra: object): Sampled<Value> {
+  const at = (factor: number) =>
+    ({
+      ...extra,
+      counters: new Map(
+        Object.entries(rises).map(([name, to]) => [name, BigInt(100 + factor * to)]),
+      ),
+    }) as Value;
+  return sampled(at(0), at(1));
+}
+
+let lastHandle = 0;
+
+function nft(
+  text: string,
+  packets: bigint | null,
+  change: Partial<FirewallRule> = {},
+): FirewallRule {
+  const handle = change.handle ?? ++lastHandle;
+  return {
+    key: `nftables inet filter input handle ${handle}`,
+    backend: 'nftables',
+    tool: 'nft',
+    family: 'inet',
+    table: 'filter',
+    chain: 'input',
+    hooks: ['input'],
+    handle,
+    position: 1,
+    text,
+    comment: null,
+    owner: null,
+    verdict: text.includes('reject') ? 'reject' : 'drop',
+    packets,
+    bytes: null,
+    ...change,
+  };
+}
+
+function legacy(text: string, packets: bigint, change: Partial<FirewallRule> = {}): FirewallRule {
+  return nft(text, packets, {
+    key: `iptables-legacy ip filter ${text}`,
+    backend: 'iptables-legacy',
+    tool: 'iptables-legacy',
+    family: 'ip',
+    chain: 'INPUT',
+    handle: null,
+    ...change,
+  });
+}
+
+function policy(change: Partial<FirewallPolicy> = {}): FirewallPolicy {
+  return {
+    key: 'nftables inet filter input policy',
+    backend: 'nftables',
+    tool: 'nft',
+    family: 'inet',
+    table: 'filter',
+    chain: 'input',
+    hook: 'input',
+    policy: 'drop',
+    text: 'policy drop',
+    owner: null,
+    packets: null,
+    bytes: null,
+    ...change,
+  };
+}
+
+/** The same entries, with so many packets more on the counter of the first. */
+function later(entries: Entries, packets: bigint): Entries {
+  const [first, ...others] = entries;
+  if (first?.packets === undefined || first.packets === null) throw new Error('no counter');
+  return [{ ...first, packets: first.packets + packets }, ...others];
+}
+
+const inputGap = (packets: number): Counters => ({
+  'Ip.InReceives': 1000,
+  'Ip.InDelivers': 1000 - packets,
+});
+
+test('a counted rule: certain, named, with its counter and the events it accounts for', () => {
+  const first = [nft('udp dport 5000 counter drop', 7n, { handle: 9, owner: 'Docker' })];
+  const findings = judge({
+    first,
+    last: later(first, 200n),
+    drops: [{ packets: 200 }],
+    ip: inputGap(200),
+    conntrack: { drop: 0 },
+  });
+  expect(findings).toMatchObject([
+    {
+      confidence: 'certain',
+      packets: 200,
+      severityAtMost: 'warning',
+      traffic: { packets: 1000 },
+      scope: { rule: 'inet filter input: udp dport 5000 counter drop' },
+      claims: [{ reason: 'NETFILTER_DROP', location: 'nft_do_chain', packets: 200 }],
+      rulesOut: [{ id: 'nf-conntrack-full' }],
+    },
+  ]);
+  expect(findings[0]?.because[0]).toMatchObject({ first: '7', last: '207' });
+  expect(findings[0]?.means).toContain('Docker');
+});
+
+test('needs no capture: the counter has one meaning', () => {
+  const first = [nft('counter reject', 0n)];
+  expect(judge({ first, last: later(first, 3n), ip: null })).toMatchObject([
+    { confidence: 'certain', packets: 3, claims: [{ packets: 3 }] },
+  ]);
+});
+
+test('a counter that stands still, and rules that refuse nothing, are no cause', () => {
+  const accept = nft('counter accept', 0n, { verdict: 'accept' });
+  expect(judge({ first: [nft('counter drop', 9_000_000n)] })).toEqual([]);
+  expect(judge({ first: [accept], last: later([accept], 50n) })).toEqual([]);
+});
+
+test.each([
+  ['slow: the noise of the Internet', 49n, 'notice'],
+  ['ten a second', 50n, 'warning'],
+])('severity: %s', (_, packets, severityAtMost) => {
+  const first = [nft('counter drop', 0n)];
+  expect(judge({ first, last: later(first, packets) })).toMatchObject([{ severityAtMost }]);
+});
+
+test.each([
+  {
+    name: 'iptables-legacy',
+    entry: legacy('-A INPUT -j DROP', 0n),
+    claim: { location: 'nf_hook_slow', protocol: [EtherType.IPv4] },
+  },
+  {
+    name: 'nftables, both versions of IP',
+    entry: nft('counter drop', 0n),
+    claim: { location: 'nft_do_chain' },
+  },
+  {
+    name: 'nftables, IPv6 only',
+    entry: nft('ip6 saddr fe80::/10 counter drop', 0n),
+    claim: { location: 'nft_do_chain', protocol: [EtherType.IPv6] },
+  },
+])('claims the drops of its backend and protocol only: $name', ({ entry, claim }) => {
+  const drops = [{ packets: 50 }, { packets: 50, location: 'nf_hook_slow' }];
+  const [finding] = judge({ first: [entry], last: later([entry], 50n), drops });
+  expect(finding?.claims).toEqual([{ reason: 'NETFILTER_DROP', packets: 50, ...claim }]);
+});
+
+test('older kernels: nftables drops where everything else does, or without a reason', () => {
+  const first = [nft('counter drop', 0n)];
+  const old = { location: 'nf_hook_slow', packets: 50 };
+  expect(judge({ first, last: later(first, 50n), drops: [old] })[0]?.claims).toEqual([
+    { reason: 'NETFILTER_DROP', location: 'nf_hook_slow', packets: 50 },
+  ]);
+  expect(
+    judge({ first, last: later(first, 50n), drops: [old], hasReasons: false })[0]?.claims,
+  ).toEqual([{ reason: null, location: 'nf_hook_slow', packets: 50 }]);
+});
+
+test('a policy of iptables has a counter', () => {
+  const first = [
+    policy({
+      tool: 'iptables-legacy',
+      backend: 'iptables-legacy',
+      text: '-P INPUT DROP',
+      packets: 5n,
+    }),
+  ];
+  expect(judge({ first, last: later(first, 60n) })).toMatchObject([
+    {
+      confidence: 'certain',
+      packets: 60,
+      scope: { rule: 'iptables-legacy -t filter -P INPUT DROP' },
+    },
+  ]);
+});
+
+test('a policy of nftables is deduced: refused here, and no counter accounts for it', () => {
+  const findings = judge({
+    first: [policy(), nft('ct state invalid drop', null)],
+    drops: [{ packets: 80 }],
+    ip: inputGap(80),
+    conntrack: { drop: 0, invalid: 0 },
+  });
+  expect(findings).toMatchObject([
+    {
+      confidence: 'likely',
+      packets: 80,
+      scope: { rule: 'inet filter input: policy drop' },
+      claims: [
+        { reason: 'NETFILTER_DROP', location: 'nft_do_chain', protocol: 0x0800, packets: 80 },
+      ],
+    },
+  ]);
+  expect(findings[0]?.fixes).toHaveLength(1);
+});
+
+test('several without a counter: one finding that names them all', () => {
+  const first = [nft('udp dport 5000 drop', null), nft('ct state invalid drop', null), policy()];
+  const findings = judge({
+    first,
+    drops: [{ packets: 80 }],
+    ip: inputGap(80),
+    conntrack: { drop: 0, invalid: 9 },
+  });
+  expect(findings).toMatchObject([
+    {
+      confidence: 'likely',
+      packets: 80,
+      scope: { rule: 'inet filter input: policy drop' },
+      fixes: [],
+    },
+  ]);
+  expect(findings[0]?.means).toContain('udp dport 5000 drop');
+  expect(findings[0]?.means).toContain('ct state invalid drop');
+});
+
+test('both versions of IP refused by one policy: one finding', () => {
+  const drops = [{ packets: 80 }, { packets: 20, protocol: 0x86dd }];
+  const ip = { ...inputGap(80), 'Ip6.InReceives': 50, 'Ip6.InDelivers': 30, 'Ip6.OutTransmits': 0 };
+  expect(judge({ first: [policy()], drops, ip })).toMatchObject([
+    {
+      packets: 100,
+      claims: [
+        { protocol: 0x0800, packets: 80 },
+        { protocol: 0x86dd, packets: 20 },
+      ],
+    },
+  ]);
+});
+
+test('the counted part is taken off first', () => {
+  const first = [nft('udp dport 5000 counter drop', 0n), policy()];
+  const ip = inputGap(100);
+  expect(judge({ first, last: later(first, 70n), drops: [{ packets: 100 }], ip })).toMatchObject([
+    { confidence: 'certain', packets: 70 },
+    { confidence: 'likely', packets: 30 },
+  ]);
+  expect(judge({ first, last: later(first, 100n), drops: [{ packets: 100 }], ip })).toHaveLength(1);
+});
+
+test('drops of another namespace: this one misses no packet', () => {
+  expect(judge({ first: [policy()], drops: [{ packets: 5000 }], ip: inputGap(0) })).toEqual([]);
+});
+
+test('no more than what this namespace misses is laid at its door', () => {
+  expect(judge({ first: [policy()], drops: [{ packets: 5000 }], ip: inputGap(12) })).toMatchObject([
+    { packets: 12 },
+  ]);
+});
+
+test('packets missed here that the firewall did not drop are not its doing', () => {
+  const drops = [{ packets: 12, reason: 'IP_INNOROUTES', location: 'ip_rcv_finish' }];
+  expect(judge({ first: [policy()], drops, ip: inputGap(12) })).toEqual([]);
+});
+
+test('errors that IP counts itself, and fragments, are not missing', () => {
+  const ip = {
+    ...inputGap(50),
+    'Ip.InHdrErrors': 10,
+    'TcpExt.IPReversePathFilter': 25,
+    'Ip.ReasmReqds': 20,
+    'Ip.ReasmOKs': 5,
+  };
+  expect(judge({ first: [policy()], drops: [{ packets: 50 }], ip })).toEqual([]);
+});
+
+test('a full conntrack table is never a rule, though it drops in the same place', () => {
+  const first = [
+    policy({ backend: 'iptables-legacy', tool: 'iptables-legacy', text: '-P INPUT DROP' }),
+  ];
+  const drops = [{ packets: 280, location: 'nf_hook_slow' }];
+  expect(judge({ first, drops, ip: inputGap(280), conntrack: { drop: 280 } })).toEqual([]);
+  expect(judge({ first, drops, ip: inputGap(280), conntrack: { drop: 200 } })).toMatchObject([
+    {
+      packets: 80,
+      rulesOut: [
+        { because: 'conntrack counted 200 drops of its own, and these are not among them' },
+      ],
+    },
+  ]);
+});
+
+test('forward: packets that were forwarded on paper, and never sent', () => {
+  const forward = policy({
+    chain: 'forward',
+    hook: 'forward',
+    key: 'nftables inet filter forward policy',
+  });
+  const ip = { 'Ip.InReceives': 90, 'Ip.ForwDatagrams': 90, 'Ip.OutTransmits': 40 };
+  expect(judge({ first: [policy(), forward], drops: [{ packets: 50 }], ip })).toMatchObject([
+    { packets: 50, scope: { rule: 'inet filter forward: policy drop' } },
+  ]);
+});
+
+test('forward, on kernels that count forwarding after the hook', () => {
+  const forward = policy({ hook: 'forward' });
+  const first = { first: [forward], drops: [{ packets: 50, location: 'nf_hook_slow' }] };
+  const snmp = risen<Snmp>({ 'Ip.InReceives': 90, 'Ip.ForwDatagrams': 40 }, {});
+  const findings = rule.judge(
+    {
+      firewall: sampled(firewallOf(first.first, []), firewallOf(first.first, [])),
+      drops: {
+        backend: 'tracefs',
+        events: 50,
+        lost: 0,
+        hasReasons: true,
+        drops: [
+          {
+            reason: 'NETFILTER_DROP',
+            location: 'nf_hook_slow',
+            protocol: 0x0800,
+            packets: 50,
+            edgePackets: 0,
+          },
+        ],
+      },
+      snmp,
+      conntrack: undefined,
+    },
+    { seconds: 5, foreignNetns: false, severalNetns: true, interfaces: [] },
+  );
+  expect(findings).toMatchObject([{ packets: 50 }]);
+});
+
+test('output: the sender was told, so it was not a forwarded packet', () => {
+  const output = nft('udp dport 5000 drop', null, { chain: 'output', hooks: ['output'] });
+  const forward = nft('udp dport 5000 drop', null, { chain: 'forward', hooks: ['forward'] });
+  const ip = {
+    'Ip.OutRequests': 50,
+    'Ip.OutDiscards': 50,
+    'Ip.ForwDatagrams': 7,
+    'Ip.InReceives': 7,
+    'Ip.OutTransmits': 7,
+  };
+  expect(judge({ first: [forward, output], drops: [{ packets: 50 }], ip })).toMatchObject([
+    {
+      packets: 50,
+      scope: { rule: 'inet filter output: udp dport 5000 drop' },
+      traffic: { packets: 57 },
+    },
+  ]);
+});
+
+test('a full qdisc also discards output, but lets the packet reach the device', () => {
+  const output = nft('udp dport 5000 drop', null, { hooks: ['output'] });
+  const ip = { 'Ip.OutRequests': 50, 'Ip.OutDiscards': 50, 'Ip.OutTransmits': 50 };
+  expect(judge({ first: [output], drops: [{ packets: 50 }], ip })).toEqual([]);
+});
+
+test('hooks of a bridge have the names of IP hooks, but lie elsewhere', () => {
+  const bridge = nft('drop', null, { family: 'bridge' });
+  expect(judge({ first: [bridge], drops: [{ packets: 50 }], ip: inputGap(50) })).toEqual([]);
+});
+
+test('a rule no packet can reach is no suspect', () => {
+  const unused = nft('drop', null, { hooks: [] });
+  expect(judge({ first: [unused], drops: [{ packets: 50 }], ip: inputGap(50) })).toEqual([]);
+});
+
+test('a rule for the other version of IP is no suspect', () => {
+  const other = nft('ip6 saddr fe80::/10 drop comment "not ip saddr"', null);
+  expect(judge({ first: [other], drops: [{ packets: 50 }], ip: inputGap(50) })).toEqual([]);
+});
+
+test('a rule put in while measuring: its counter has no start, so it is a suspect', () => {
+  const inserted = nft('counter drop', 50n);
+  const drops = [{ packets: 50 }];
+  expect(judge({ first: [], last: [inserted], drops, ip: inputGap(50) })).toMatchObject([
+    { confidence: 'likely', packets: 50 },
+  ]);
+  expect(judge({ first: [], last: [inserted] })).toEqual([]);
+});
+
+test('a counter set back while measuring (iptables -Z) is no count', () => {
+  const before = [legacy('-A INPUT -j DROP', 1000n)];
+  const after = [legacy('-A INPUT -j DROP', 4n)];
+  const findings = judge({
+    first: before,
+    last: after,
+    drops: [{ packets: 50, location: 'nf_hook_slow' }],
+    ip: inputGap(50),
+  });
+  expect(findings).toMatchObject([{ confidence: 'likely', packets: 50 }]);
+  expect(findings[0]?.because.map(({ text }) => text).join()).toContain('set back');
+});
+
+test('drops at the edge of the window are laid at nobody’s door', () => {
+  expect(
+    judge({ first: [policy()], drops: [{ packets: 50, edgePackets: 50 }], ip: inputGap(50) }),
+  ).toEqual([]);
+});
+
+test('could not look: without capture or IP counters nothing is deduced', () => {
+  expect(judge({ first: [policy()], ip: inputGap(50) })).toEqual([]);
+  expect(judge({ first: [policy()], drops: [{ packets: 50 }], ip: null })).toEqual([]);
+});
+
+test('could not see all rules: a suspect is only possible', () => {
+  const unseen = ['iptables-legacy-save is not installed.'];
+  expect(
+    judge({ first: [policy()], drops: [{ packets: 50 }], ip: inputGap(50), unseen }),
+  ).toMatchObject([{ confidence: 'possible' }]);
+});
+
+test('more than ten rules: the rest in one finding, no packet lost', () => {
+  const first = Array.from({ length: 14 }, (_, index) =>
+    nft(`tcp dport ${index} counter drop`, 0n),
+  );
+  const last = first.map((entry, index) => ({ ...entry, packets: BigInt(100 + index) }));
+  const findings = judge({ first, last, drops: [{ packets: 1491 }], ip: inputGap(1491) });
+  expect(findings).toHaveLength(11);
+  expect(findings[0]).toMatchObject({ packets: 113 });
+  expect(findings[10]).toMatchObject({
+    packets: 100 + 101 + 102 + 103,
+    scope: { rule: '4 more rules' },
+  });
+  expect(findings.reduce((sum, { packets }) => sum + packets, 0)).toBe(1491);
+});
+
+test('fixes name the rule, are for hands only, and quote hostile names', () => {
+  const first = [
+    legacy('-A x;reboot -j DROP', 0n, { chain: 'x;reboot', position: 3 }),
+    nft('counter drop', 0n, { handle: 42 }),
+  ];
+  const last = first.map((entry) => ({ ...entry, packets: 9n }));
+  const fixes = judge({ first, last }).flatMap((finding) => finding.fixes);
+  expect(
+    fixes.every(
+      ({ risk, steps }) => risk === 'disruptive' && steps.every(({ kind }) => kind === 'manual'),
+    ),
+  ).toBe(true);
+  const texts = fixes.map(({ steps }) =>
+    steps.map((step) => ('text' in step ? step.text : '')).join('\n'),
+  );
+  expect(texts[0]).toContain("iptables-legacy -t filter -I 'x;reboot' 3 MATCH -j ACCEPT");
+  expect(texts[1]).toContain('nft insert rule inet filter input handle 42 MATCH accept');
+  expect(fixes[1]?.expect?.counter).toBe('firewall nftables inet filter input handle 42');
+});
+
+test('work grows with the number of rules, not with its square', () => {
+  const looks = (count: number): number => {
+    let read = 0;
+    const counting = Array.from({ length: count }, (_, index) => {
+      const entry = nft(`tcp dport ${index} drop`, null);
+      return Object.defineProperty({ ...entry }, 'key', {
+        get() {
+          read++;
+          return entry.key;
+        },
+      });
+    });
+    judge({ first: counting, drops: [{ packets: 50 }], ip: inputGap(50) });
+    return read;
+  };
+  expect(looks(1000)).toBeLessThanOrEqual(10 * looks(100));
+});
