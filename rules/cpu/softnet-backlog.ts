@@ -36,7 +36,7 @@ export default defineRule({
     const rises = softnetRises(softnet);
     const worst = worstCpu(rises, 'dropped');
     if (worst === undefined) return [];
-    const onAllCpus = sumOf(rises, 'dropped');
+    const onAllCpus = Math.max(0, sumOf(rises, 'dropped') - sumOf(rises, 'flowLimited'));
     // Softnet counts for the whole machine; enqueue_to_backlog also raises rx_dropped of the device
     // the packet came in on, which belongs to one namespace.
     const packets = foreignNetns ? Math.min(onAllCpus, rxDroppedTotal(link)) : onAllCpus;
@@ -58,7 +58,7 @@ export default defineRule({
         because: [
           {
             source: '/proc/net/softnet_stat column 2 (dropped)',
-            text: `${onAllCpus} packets refused by a full queue, ${worst.dropped} of them on CPU ${worst.cpu}`,
+            text: `${onAllCpus} packets refused by a full queue, ${Math.min(worst.dropped, onAllCpus)} of them on CPU ${worst.cpu}`,
           },
           ...(seen > 0
             ? [{ source: 'skb:kfree_skb', text: `${seen} drops with the reason CPU_BACKLOG` }]

@@ -6,9 +6,12 @@ import type { Sampled } from '../../src/model/check.ts';
 export interface SoftnetRise {
   readonly cpu: number;
   readonly processed: number;
-  /** Refused because the queue was full; without `flowLimited`. */
+  /** Refused by the queue of this CPU, for whatever reason. */
   readonly dropped: number;
-  /** Refused because one flow filled the queue. The kernel counts these in `dropped` as well. */
+  /**
+   * Refused because one flow filled the queue. Counted on the CPU that sent the packets on, while
+   * `dropped` counts them too, on the CPU they were meant for (enqueue_to_backlog, skb_flow_limit).
+   */
   readonly flowLimited: number;
   readonly timeSqueeze: number;
 }
@@ -18,12 +21,11 @@ export function softnetRises({ first, last }: Sampled<Softnet>): readonly Softne
   const before = new Map(first.cpus.map((cpu) => [cpu.cpu, cpu]));
   return last.cpus.map((cpu) => {
     const then = before.get(cpu.cpu);
-    const flowLimited = riseU32(then?.flowLimit, cpu.flowLimit);
     return {
       cpu: cpu.cpu,
       processed: riseU32(then?.processed, cpu.processed),
-      dropped: Math.max(0, riseU32(then?.dropped, cpu.dropped) - flowLimited),
-      flowLimited,
+      dropped: riseU32(then?.dropped, cpu.dropped),
+      flowLimited: riseU32(then?.flowLimit, cpu.flowLimit),
       timeSqueeze: riseU32(then?.timeSqueeze, cpu.timeSqueeze),
     };
   });
