@@ -127,6 +127,7 @@ export interface Claim {
 /** Types judge() by the checks the rule needs and wants. */
 export function defineRule<
   const Needs extends Checks,
+  // oxlint-disable-next-line typescript/no-generated-empty-object-type -- a rule that wants nothing
   const Wants extends Checks = Record<never, never>,
 >(
   rule: Omit<Rule<Needs, Wants>, 'wants' | 'consequenceOf'> & {
