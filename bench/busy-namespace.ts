@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { inside, type CleanUp } from '../test/lab/network.ts';
+import { run } from '../test/lab/command.ts';
+import { startChild } from './child.ts';
+
+/** How much there is to read in a namespace. */
+export interface Size {
+  readonly rules: number;
+  readonly interfaces: number;
+  readonly sockets: number;
+}
+
+let namespaces = 0;
+
+/** Makes a namespace of that size, with nothing wrong in it. @returns its name */
+export async function makeBusyNamespace(size: Size, cleanUp: CleanUp): Promise<string> {
+  namespaces += 1;
+  // The name of a lab's namespace: process id, then a letter.
+  const name = `wd${process.pid}busy${namespaces}`;
+  await run(`ip netns add ${name}`);
+  cleanUp.add(() => run(`ip netns del ${name}`));
+  await run(`ip -n ${name} link set lo up`);
+  await addInterfaces(name, size.interfaces);
+  await addRules(name, size.rules);
+  await openSockets(name, size.sockets, cleanUp);
+  return name;
+}
+
+/** Pairs of veth, both ends here, all up. */
+async function addInterfaces(netns: string, count: number): Promise<void> {
+  const pairs = Array.from({ length: Math.floor(count / 2) }, (_, index) => index);
+  // No IPv6: hundreds of links coming up would keep the kernel busy with addresses.
+  await inside(netns, 'sysctl -qw net.ipv6.conf.default.disable_ipv6=1');
+  const lines = pairs.flatMap((index) => [
+    `link add left${index} type veth peer name right${index}`,
+    `link set left${index} up`,
+    `link set right${index} up`,
+    `address add 10.${(index >> 8) + 1}.${index & 255}.1/24 dev left${index}`,
+  ]);
+  await run(`ip -n ${netns} -batch -`, `${lines.join('\n')}\n`);
+}
+
+/** Nine of ten rules are of nftables, with counters and comments; the rest of iptables-legacy. */
+async function addRules(netns: string, count: number): Promise<void> {
+  const legacy = Math.floor(count / 10);
+  const nft = Array.from({ length: count - legacy }, (_, index) => {
+    const verdict = index % 4 === 0 ? 'drop' : 'accept';
+    return `ip saddr 10.${index >> 8}.${index & 255}.0/24 tcp dport ${1000 + index} counter ${verdict} comment "rule ${index}"`;
+  });
+  await inside(
+    netns,
+    'nft -f -',
+    `table inet bench { chain input { type filter hook input priority 0; policy accept;\n${nft.join('\n')}\n}\n}\n`,
+  );
+  const save = Array.from(
+    { length: legacy },
+    (_, index) =>
+      `-A INPUT -s 172.16.${index & 255}.0/24 -p udp -m udp --dport ${20_000 + index} -j DROP`,
+  );
+  await inside(
+    netns,
+    'iptables-legacy-restore',
+    ['*filter', ':INPUT ACCEPT [0:0]', ...save, 'COMMIT', ''].join('\n'),
+  );
+}
+
+const HOLDER = `
+use strict; use Socket;
+my @sockets;
+for my $port ($ARGV[0] .. $ARGV[1]) {
+  socket(my $s, PF_INET, SOCK_DGRAM, 0) or die "socket: $!";
+  bind($s, sockaddr_in($port, INADDR_LOOPBACK)) or die "bind: $!";
+  push @sockets, $s;
+}
+$| = 1; print "ready\\n";
+sysread(STDIN, my $end, 1);
+`;
+
+const FIRST_PORT = 10_000;
+/** Of one program: hard limits on open files are often 20,000. */
+const SOCKETS_PER_PROGRAM = 5000;
+
+/** Programs that hold sockets open; they end with us, as their input does. */
+async function openSockets(netns: string, count: number, cleanUp: CleanUp): Promise<void> {
+  for (let opened = 0; opened < count; opened += SOCKETS_PER_PROGRAM) {
+    const ports = [opened, Math.min(count, opened + SOCKETS_PER_PROGRAM) - 1];
+    const range = ports.map((port) => String(FIRST_PORT + port));
+    const limit = `--nofile=${SOCKETS_PER_PROGRAM + 100}`;
+    const command = ['netns', 'exec', netns, 'prlimit', limit, 'perl', '-e', HOLDER];
+    const child = startChild('ip', [...command, ...range]);
+    child.stderr.pipe(process.stderr);
+    const ended = once(child, 'exit');
+    cleanUp.add(async () => {
+      child.stdin.end();
+      await ended;
+    });
+    await Promise.race([
+      once(child.stdout, 'data'),
+      ended.then(() => Promise.reject(new Error('the sockets could not be opened'))),
+    ]);
+  }
+}
