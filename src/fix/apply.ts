@@ -1,6 +1,7 @@
 import { ok, unread, type Reading } from '../model/reading.ts';
 import { sysctlKey, sysctlPath } from '../model/sysctl-key.ts';
 import type { FixEnvironment } from './environment.ts';
+import type { FixEvent } from './events.ts';
 import {
   entryId,
   saveSession,
@@ -55,8 +56,17 @@ export async function applyFix(
   observe({ type: 'journalled', fix: planned, id: entryId(session, entry) });
   checkpoint('journalled');
 
-  const problem = await writeSteps(session, entry, environment);
-  return ok(problem === undefined ? { entry } : { entry, problem });
+  const stop = await writeSteps(session, entry, environment);
+  if (stop?.untouched === true) stop.step.state = 'restored';
+  return ok(stop === undefined ? { entry } : { entry, problem: stop.reason });
+}
+
+/** Why the steps of a fix are not all written. */
+export interface Stop {
+  readonly step: JournalStep;
+  readonly reason: string;
+  /** This run has not changed the step. */
+  readonly untouched: boolean;
 }
 
 /**
@@ -69,11 +79,15 @@ export async function writeSteps(
   session: Session,
   entry: JournalEntry,
   environment: FixEnvironment,
-): Promise<string | undefined> {
-  for (const step of entry.steps) {
+): Promise<Stop | undefined> {
+  for (const [index, step] of entry.steps.entries()) {
     if (step.state !== 'planned') continue;
-    const problem = await writeStep(step, environment);
-    if (problem !== undefined) return problem;
+    const stop = await writeStep(step, environment);
+    if (stop !== undefined) {
+      // Steps are written in order, so nobody has touched the later ones.
+      for (const later of entry.steps.slice(index + 1)) later.state = 'restored';
+      return stop;
+    }
     await saveOrWarn(session, environment);
     environment.checkpoint('recorded');
   }
@@ -149,46 +163,57 @@ async function noteSideEffects(
   return noted;
 }
 
-/** @returns why the step is not as it should be, if it is not */
 async function writeStep(
   step: JournalStep,
   { store, observe, checkpoint }: FixEnvironment,
-): Promise<string | undefined> {
+): Promise<Stop | undefined> {
   const { key, target, before, to } = step;
+  const stop = (reason: string, untouched: boolean): Stop => ({ step, reason, untouched });
+
   const live = await store.read(key, target);
-  if (live.status !== 'ok') return live.reason;
+  if (live.status !== 'ok') return stop(live.reason, true);
+  let refused: string | undefined;
   if (!sameValue(key, live.value, to)) {
     if (!sameValue(key, live.value, before)) {
-      return `${key} is ${oneLine(live.value)} now: somebody else is changing it`;
+      return stop(`${key} is ${oneLine(live.value)} now: somebody else is changing it`, true);
     }
     checkpoint('before-write');
     const written = await store.write(key, target, `${to}\n`);
-    if (written.status !== 'ok') return written.reason;
     checkpoint('written');
+    if (written.status !== 'ok') refused = written.reason;
   }
 
   const became = await store.read(key, target);
-  if (became.status !== 'ok') return became.reason;
+  if (became.status !== 'ok') return stop(became.reason, false);
+  const unchanged = sameValue(key, became.value, before);
+  // Refused in the middle of a list, the numbers before are written all the same (tcp_rmem on 6.18).
+  if (refused !== undefined && unchanged) return stop(refused, true);
   step.became = became.value;
   step.state = 'written';
   for (const effect of step.sideEffects) {
     const after = await store.read(effect.key, target);
     if (after.status === 'ok') effect.after = after.value;
   }
-  if (sameValue(key, became.value, before)) return `the kernel left ${key} at ${oneLine(before)}`;
-  observe({
+  if (refused !== undefined) return stop(refused, false);
+  if (unchanged) return stop(`the kernel left ${key} at ${oneLine(before)}`, false);
+  observe(writtenEvent(step, became.value));
+  return undefined;
+}
+
+function writtenEvent(step: JournalStep, became: string): FixEvent {
+  const { key, target, before, to, sideEffects } = step;
+  return {
     type: 'written',
     key,
     where: describeTarget(target),
     from: oneLine(before),
     to: oneLine(to),
-    became: oneLine(became.value),
-    adjusted: !sameValue(key, became.value, to),
-    alsoChanged: step.sideEffects.flatMap(({ key, before, after }) =>
+    became: oneLine(became),
+    adjusted: !sameValue(key, became, to),
+    alsoChanged: sideEffects.flatMap(({ key, before, after }) =>
       after === null || sameValue(key, before, after)
         ? []
         : [{ key, from: oneLine(before), to: oneLine(after) }],
     ),
-  });
-  return undefined;
+  };
 }

@@ -50,7 +50,7 @@ export async function locateNetns(netns: string | null): Promise<Reading<NetnsTa
     if (inode === (await inodeOfInitial())) return ok({ kind: 'initial' });
     const mark = await markOf(path, opened.value);
     const bootId = await readBootId();
-    return ok({ kind: 'netns', name: netns ?? path, path, inode, mark, bootId });
+    return ok({ kind: 'netns', name: netns ?? nameOf(path), path, inode, mark, bootId });
   } finally {
     await opened.value.close();
   }
@@ -128,6 +128,10 @@ async function pathOfOwn(): Promise<string> {
     }
     return ownPath;
   });
+}
+
+function nameOf(path: string): string {
+  return path === ownPath ? '(without a name)' : path.slice(namedDirectory.length + 1);
 }
 
 async function markOf(path: string, namespace: Namespace): Promise<string> {

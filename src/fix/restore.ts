@@ -14,7 +14,7 @@ import { describeTarget } from './netns-target.ts';
 import { oneLine, sameValue } from './sysctl-value.ts';
 
 export interface RestoreOptions {
-  /** Also where somebody else changed the setting since. */
+  /** Also where somebody else changed the setting since; and let go of namespaces out of reach. */
   readonly force: boolean;
   /** All sessions known, for keys that several kept fixes persist. */
   readonly sessions: readonly Session[];
@@ -47,6 +47,7 @@ export async function restoreEntry(
     if (saved.status !== 'ok') observe({ type: 'warning', text: saved.reason });
   };
 
+  const wasKept = entry.phase === 'kept';
   entry.phase = 'restoring';
   for (const step of entry.steps) await planSideEffects(step, environment);
   await save();
@@ -69,9 +70,14 @@ export async function restoreEntry(
   checkpoint('drop-in-removed');
   const failed = !cleared || steps.some(({ result }) => result === 'failed');
   const foreign = steps.some(({ result }) => result === 'changed-since');
-  // What failed stays unfinished and is offered again; what belongs to somebody else now is settled.
-  if (!failed) entry.phase = foreign ? 'kept' : 'restored';
-  if (entry.phase === 'kept') forgetSideEffectPlan(entry);
+  // A failed roll-back stays unfinished and is offered again. A failed undo, and what belongs to
+  // somebody else now, stays listed as kept.
+  if (foreign || (failed && wasKept)) {
+    entry.phase = 'kept';
+    forgetSideEffectPlan(entry);
+  } else if (!failed) {
+    entry.phase = 'restored';
+  }
   await save();
   checkpoint('restored');
   return { complete: !failed && !foreign, steps };
@@ -90,8 +96,11 @@ async function restoreStep(
   const common = { key, where: describeTarget(target), to: oneLine(before) };
   const { state, live } = await liveStateOf(store, step);
 
-  if (live.status === 'absent') return { ...common, result: 'gone', reason: live.reason };
-  if (live.status !== 'ok') return { ...common, result: 'failed', reason: live.reason };
+  if (live.status !== 'ok') {
+    // Forced: a namespace that nobody can reach any more would stay on the list for ever.
+    const gone = live.status === 'absent' || (force && target.kind === 'netns');
+    return { ...common, result: gone ? 'gone' : 'failed', reason: live.reason };
+  }
   if (state === 'foreign' && !force) {
     return { ...common, result: 'changed-since', reason: foreignReason(step, live.value) };
   }

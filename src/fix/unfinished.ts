@@ -94,8 +94,8 @@ async function finish(
   entry: JournalEntry,
   environment: FixEnvironment,
 ): Promise<string | undefined> {
-  const problem = await writeSteps(session, entry, environment);
-  if (problem !== undefined) return problem;
+  const stop = await writeSteps(session, entry, environment);
+  if (stop !== undefined) return stop.reason;
   await keepEntry(session, entry, environment, {
     outcome: entry.outcome ?? 'unverified',
     persist: entry.persisted.length > 0,

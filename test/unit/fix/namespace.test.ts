@@ -65,6 +65,15 @@ describe.skipIf(process.geteuid?.() !== 0)('a network namespace (needs root)', (
     expect(await settings()).toBe(before);
   });
 
+  test('the inode number alone does not make it the same namespace: the kernel uses it again', async () => {
+    const key = 'net.ipv4.conf.lo.rp_filter';
+    const target = await here();
+    const statuses = [target, { ...target, mark: 'made:1' }, { ...target, bootId: 'another' }].map(
+      async (target) => (await liveStore.read(key, target)).status,
+    );
+    expect(await Promise.all(statuses)).toEqual(['ok', 'absent', 'absent']);
+  });
+
   test('a value the kernel refuses changes nothing', async () => {
     const before = await settings();
     const from = oneLine(await live('net.ipv4.tcp_rmem'));
@@ -73,6 +82,10 @@ describe.skipIf(process.geteuid?.() !== 0)('a network namespace (needs root)', (
       outcome: 'refused',
       reason: 'net.ipv4.tcp_rmem: the kernel refuses this value',
     });
+    expect(await settings()).toBe(before);
+    // The kernel takes the first number and refuses the second.
+    const [half] = await apply(sysctl('net.ipv4.tcp_rmem', from, '5000 0 0'));
+    expect(half).toMatchObject({ outcome: 'failed', restore: { complete: true } });
     expect(await settings()).toBe(before);
   });
 

@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import type { FixEnvironment } from '../../../src/fix/environment.ts';
 import type { FixEvent } from '../../../src/fix/events.ts';
 import { fixExitCode } from '../../../src/fix/exit-code.ts';
 import { planFixes, type FixPlan } from '../../../src/fix/plan.ts';
@@ -176,6 +178,21 @@ test('the value changes between the question and the write: somebody else wins',
     expect(await live(sandbox, 'net.core.netdev_max_backlog')).toBe('5000\n');
   }));
 
+test('the value changes between the journal and the write: somebody else wins as well', () =>
+  inSandbox(async (sandbox) => {
+    const { environment, directory } = sandbox;
+    const file = path.join(directory, 'sysctls/initial/proc/sys/net/core/netdev_max_backlog');
+    const racing: FixEnvironment = {
+      ...environment,
+      checkpoint: (name) => {
+        if (name === 'journalled') writeFileSync(file, '5000\n');
+      },
+    };
+    const results = await fixAll({ ...sandbox, environment: racing }, [cause('c', [backlogFix])]);
+    expect(results).toMatchObject([{ outcome: 'refused', reason: containing('is 5000 now') }]);
+    expect(await live(sandbox, 'net.core.netdev_max_backlog')).toBe('5000\n');
+  }));
+
 test.each([
   ['net.core.refused', '2', 'the kernel refuses'],
   ['net.core.stubborn', '2', 'the kernel left net.core.stubborn at 1'],
@@ -276,6 +293,30 @@ test('a namespace or setting that is gone needs no undo', () =>
     ]);
     await rm(inB, { recursive: true });
     expect(await undoFixes(sandbox.environment, null)).toMatchObject({
+      value: [{ complete: true, steps: [{ result: 'gone' }] }],
+    });
+  }));
+
+test('an undo that cannot reach the setting stays listed, blocks nothing, and is let go when forced', () =>
+  inSandbox(async (sandbox) => {
+    const { directory, environment } = sandbox;
+    await putFile(path.join(directory, 'sysctls/b/proc/sys/net/core/somaxconn'), '128\n');
+    await fixAll(sandbox, [cause('c', [somaxconnFix], { scope: { netns: 'b' } })]);
+    const blind: FixEnvironment = {
+      ...environment,
+      store: {
+        ...environment.store,
+        read: async () => await Promise.resolve({ status: 'denied', reason: 'out of reach' }),
+      },
+    };
+    expect(await undoFixes(blind, null)).toMatchObject({
+      value: [{ complete: false, steps: [{ result: 'failed', reason: 'out of reach' }] }],
+    });
+    expect(await listFixes(environment)).toMatchObject({ value: { fixes: [{ phase: 'kept' }] } });
+    expect(await fixAll(sandbox, [cause('d', [backlogFix])])).toMatchObject([
+      { outcome: 'verified' },
+    ]);
+    expect(await undoFixes(blind, '20261121-230000.1', true)).toMatchObject({
       value: [{ complete: true, steps: [{ result: 'gone' }] }],
     });
   }));
