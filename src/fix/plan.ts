@@ -89,8 +89,13 @@ function whyNotApplied(
   safeOnly: boolean,
 ): string | undefined {
   const named = only.includes(name);
+  if (steps.length === 0 && fix.steps.some(({ kind }) => kind === 'manual')) {
+    return 'only you can do it';
+  }
   if (fix.steps.length === 0 || fix.risk === 'none') return 'there is nothing to change';
-  if (steps.length < fix.steps.length) return 'it has steps that only you can take';
+  if (!fix.steps.every((step, index) => step === steps[index] || isFollowUp(fix, step))) {
+    return 'it has steps that only you can take';
+  }
   if (steps.some(({ key, to }) => !isWritableKey(key) || !isWritableValue(to))) {
     return 'it names a setting or a value that whydrop does not write';
   }
@@ -106,6 +111,11 @@ function whyNotApplied(
   if (cause.confidence === 'possible')
     return `the cause is only possible: choose it by its name, ${name}`;
   return undefined;
+}
+
+/** What is left to the administrator once the settings are made: restarting the program. */
+function isFollowUp({ takesEffect }: ReportFix, step: FixStep): boolean {
+  return takesEffect === 'new-sockets' && step.kind === 'manual';
 }
 
 /**

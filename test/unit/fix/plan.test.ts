@@ -120,3 +120,17 @@ test('alternatives of one cause, and one key in two namespaces, are no conflict'
   );
   expect(outline(plan).apply).toEqual(['a/f', 'a/g', 'a/f']);
 });
+
+test('a restart that must follow for new sockets does not stand in the way of the setting', () => {
+  const raise = fix(
+    'raise-rmem-default',
+    [
+      sysctl('net.core.rmem_default', '212992', '425984', true),
+      { kind: 'manual', text: 'Restart named.', command: '' },
+    ],
+    { takesEffect: 'new-sockets' },
+  );
+  const plan = planFixes(report([cause('udp-rcvbuf-full', [raise])]));
+  expect(outline(plan)).toEqual({ apply: ['udp-rcvbuf-full/raise-rmem-default'], printed: [] });
+  expect(plan.apply[0]?.steps.map(({ kind }) => kind)).toEqual(['sysctl']);
+});
