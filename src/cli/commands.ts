@@ -1,3 +1,4 @@
+import type { Interruption } from './interrupt.ts';
 import {
   fixOptions,
   measureOptions,
@@ -14,46 +15,68 @@ export interface CommandSpec {
   readonly examples: readonly string[];
   readonly hidden?: true;
   /** Loads what it needs when it runs. @returns the exit code */
-  run(operands: readonly string[], flags: Record<string, unknown>): Promise<number>;
+  run(
+    operands: readonly string[],
+    flags: Record<string, unknown>,
+    interrupted: Interruption,
+  ): Promise<number>;
 }
 
-const reportOptions = [...measureOptions, ...replayOptions, ...outputOptions];
+/** What runs when no command is named. */
+export const UNNAMED = 'session';
+
+const report: CommandSpec = {
+  name: 'report',
+  summary: 'measure, judge, print ranked causes; never asks anything',
+  options: [
+    ...measureOptions,
+    ...replayOptions,
+    ...outputOptions,
+    { flags: '--fix', help: 'same as `whydrop fix`' },
+    ...fixOptions,
+  ],
+  examples: [
+    'whydrop report                      watch for 5 seconds',
+    'whydrop report -d 30s -i eth0       longer, one interface',
+    'whydrop report --netns web          another network namespace',
+    'whydrop report --json | jq .causes  for a program',
+    'whydrop report --from lost.whydrop.gz',
+  ],
+  run: async (_, flags, interrupted) =>
+    flags['fix'] === true
+      ? (await import('./fix.ts')).runFix(flags, interrupted)
+      : (await import('./report.ts')).runReport(flags, interrupted),
+};
 
 export const commands: readonly CommandSpec[] = [
   {
-    name: 'session',
-    summary: 'find the cause step by step (what `whydrop` does on a terminal)',
-    options: [...measureOptions, ...outputOptions],
+    name: UNNAMED,
+    summary: 'find the cause step by step: what `whydrop` does on a terminal',
+    options: report.options,
     examples: ['whydrop', 'whydrop --netns web'],
     hidden: true,
-    run: async (_, flags) => (await import('../wizard/session.ts')).runSession(flags),
+    run: async (operands, flags, interrupted) =>
+      wantsQuestions(flags)
+        ? (await import('../wizard/session.ts')).runSession(flags, interrupted)
+        : report.run(operands, flags, interrupted),
   },
-  {
-    name: 'report',
-    summary: 'measure, judge, print ranked causes; never asks anything',
-    options: [...reportOptions, { flags: '--fix', help: 'same as `whydrop fix`' }, ...fixOptions],
-    examples: [
-      'whydrop report                      watch for 5 seconds',
-      'whydrop report -d 30s -i eth0       longer, one interface',
-      'whydrop report --netns web          another network namespace',
-      'whydrop report --json | jq .causes  for a program',
-      'whydrop report --from lost.whydrop.gz',
-    ],
-    run: async (_, flags) =>
-      flags['fix'] === true
-        ? (await import('./fix.ts')).runFix(flags)
-        : (await import('./report.ts')).runReport(flags),
-  },
+  report,
   {
     name: 'fix',
     summary: 'diagnose, show the change, ask, apply, measure again, keep it or roll back',
-    options: [...measureOptions, ...fixOptions, ...outputOptions],
+    options: [
+      ...measureOptions,
+      ...fixOptions,
+      ...outputOptions,
+      // Refused, with the reason.
+      ...replayOptions.map((option) => ({ ...option, hidden: true as const })),
+    ],
     examples: [
       'whydrop fix --dry-run               show what would change',
       'whydrop fix                         ask before each change',
       'whydrop fix --yes --only ip-rpfilter',
     ],
-    run: async (_, flags) => (await import('./fix.ts')).runFix(flags),
+    run: async (_, flags, interrupted) => (await import('./fix.ts')).runFix(flags, interrupted),
   },
   {
     name: 'undo',
@@ -61,9 +84,9 @@ export const commands: readonly CommandSpec[] = [
     arguments: [{ name: '[id]', help: 'the change to take back; `all` for every one' }],
     options: [
       { flags: '--force', help: 'restore even what somebody else changed since' },
-      { flags: '--json', help: 'list as JSON' },
+      { flags: '--json', help: 'print JSON' },
     ],
-    examples: ['whydrop undo', 'whydrop undo 20261122-031500-1', 'whydrop undo all'],
+    examples: ['whydrop undo', 'whydrop undo 20261122-031500.1', 'whydrop undo all'],
     run: async (operands, flags) => (await import('./undo.ts')).runUndo(operands, flags),
   },
   {
@@ -71,13 +94,15 @@ export const commands: readonly CommandSpec[] = [
     summary: 'save everything a report reads, to be diagnosed elsewhere',
     options: [
       ...measureOptions,
-      ...outputOptions.filter(({ flags }) => !/json|format/.test(flags)),
+      { flags: '-o, --output <file>', help: 'the recording; compressed when it ends with .gz' },
+      ...outputOptions.filter(({ flags }) => /--(?:plain|quiet|verbose)\b/.test(flags)),
     ],
     examples: [
       'whydrop record -o lost.whydrop.gz',
       'whydrop report --from lost.whydrop.gz   anywhere, without root',
     ],
-    run: async (_, flags) => (await import('./record.ts')).runRecord(flags),
+    run: async (_, flags, interrupted) =>
+      (await import('./record.ts')).runRecord(flags, interrupted),
   },
   {
     name: 'explain',
@@ -96,3 +121,16 @@ export const commands: readonly CommandSpec[] = [
     run: async (operands) => (await import('./list.ts')).runList(operands),
   },
 ];
+
+/** Somebody is there, and has not asked for what a report gives. */
+function wantsQuestions(flags: Record<string, unknown>): boolean {
+  const { stdin, stdout, stderr } = process;
+  return (
+    stdin.isTTY &&
+    stdout.isTTY &&
+    stderr.isTTY &&
+    flags['input'] !== false &&
+    flags['format'] === 'text' &&
+    ['json', 'from', 'output', 'quiet', 'fix'].every((name) => flags[name] === undefined)
+  );
+}

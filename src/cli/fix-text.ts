@@ -9,7 +9,7 @@ import { printable } from '../render/printable.ts';
 
 /** What will be applied, and what only the administrator can do. */
 export function planText(plan: FixPlan): string {
-  const lines: string[] = [''];
+  const lines: string[] = [];
   if (plan.refused !== undefined) lines.push(`Nothing is changed: ${plan.refused}.`);
   for (const name of plan.unknown) lines.push(`${name}: no such cause or fix in this report.`);
   if (plan.printed.length > 0) lines.push('Not applied by whydrop:');
@@ -19,7 +19,7 @@ export function planText(plan: FixPlan): string {
       lines.push(`    ${step.kind === 'manual' ? step.text : step.command}`);
   }
   if (plan.apply.length === 0) lines.push('There is nothing that whydrop can apply itself.');
-  return text(lines);
+  return lines.length === 0 ? '' : text(['', ...lines]);
 }
 
 /** Current and new value, who else sets it, what it costs, how to take it back. */
@@ -121,6 +121,7 @@ export function resultsText(plan: FixPlan, results: Reading<readonly FixResult[]
 }
 
 export function unfinishedText(unfinished: readonly UnfinishedFix[]): string {
+  if (unfinished.length === 0) return '';
   return text([
     'An earlier run of whydrop was interrupted while it changed settings:',
     ...unfinished.flatMap((fix) => listedLines(fix)),

@@ -1,23 +1,21 @@
 import type { Diagnosis } from '../engine/diagnose.ts';
+import type { FixEnvironment } from '../fix/environment.ts';
 import type { Measurement } from '../fix/judge.ts';
 import type { FixPlan } from '../fix/plan.ts';
-import type { FixPreview } from '../fix/preview.ts';
-import type { FixResult } from '../fix/run.ts';
 import type { Host } from '../model/host.ts';
-import type { Reading } from '../model/reading.ts';
-import { CHECKPOINTS, type Checkpoint } from '../fix/checkpoints.ts';
-import { liveEnvironment, type FixEnvironment } from '../fix/environment.ts';
 import { fixExitCode } from '../fix/exit-code.ts';
 import { planFixes } from '../fix/plan.ts';
-import { previewFix } from '../fix/preview.ts';
+import { previewFix, type FixPreview } from '../fix/preview.ts';
 import { runFixes } from '../fix/run.ts';
-import { findUnfinished } from '../fix/unfinished.ts';
-import { canAsk, confirm } from '../wizard/ask.ts';
-import { eventText, planText, previewText, resultsText, unfinishedText } from './fix-text.ts';
-import { interruptible, type Interruption } from './interrupt.ts';
-import { listOf, openHost } from './measure.ts';
-import { print } from './output.ts';
+import { Asker, canAsk } from '../wizard/ask.ts';
+import { environmentOf } from './environment.ts';
+import { fixJson } from './fix-json.ts';
+import { planText, previewText, resultsText } from './fix-text.ts';
+import { Interrupted, type Interruption } from './interrupt.ts';
+import { openHost } from './measure.ts';
+import { deliver, isPlain, print, wantsJson } from './output.ts';
 import { diagnoseWithProgress, present, type ReportFlags } from './report.ts';
+import { settleUnfinished, warnOfUnfinished } from './unfinished.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface FixFlags extends ReportFlags {
@@ -33,28 +31,36 @@ export interface FixFlags extends ReportFlags {
 const REFUSED = 3;
 
 /** `whydrop fix`. @returns the exit code (DESIGN section 4) */
-export async function runFix(given: Record<string, unknown>): Promise<number> {
+export async function runFix(
+  given: Record<string, unknown>,
+  interrupted: Interruption,
+): Promise<number> {
   const flags = given as unknown as FixFlags;
+  const dryRun = flags.dryRun === true;
   if (flags.from !== undefined) {
     throw new UsageError(
       'a recording is never a reason to change this machine: fix measures live, without --from',
     );
   }
-  if (flags.dryRun !== true && process.getuid?.() !== 0) {
+  if (!dryRun && process.getuid?.() !== 0) {
     throw new UsageError(
       'fix changes kernel settings and needs root; --dry-run shows what it would do',
     );
   }
+  const asks = flags.yes !== true && flags.input && canAsk();
+  if (!dryRun && flags.yes !== true && !asks) {
+    throw new UsageError(
+      'nobody is there to confirm: --yes applies without asking, --dry-run only shows',
+    );
+  }
+  const ask = new Asker(interrupted, isPlain(flags));
   const host = await openHost(flags.netns ?? null);
   try {
-    const interrupted = interruptible();
-    const unfinished = await reportUnfinished();
-    if (unfinished && flags.dryRun !== true) return REFUSED;
+    const settled = asks && !dryRun ? await settleUnfinished(ask) : !(await warnOfUnfinished());
+    if (!settled && !dryRun) return REFUSED;
     const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
-    if (interrupted.exitCode !== undefined) return interrupted.exitCode;
-    if (flags.json !== true) await present(diagnosis.report, flags);
-    const exitCode = await fixDiagnosed(host, diagnosis, flags, interrupted);
-    return interrupted.exitCode ?? exitCode;
+    if (!wantsJson(flags)) await present(diagnosis.report, flags);
+    return await fixDiagnosed(host, diagnosis, { flags, only: flags.only ?? [], ask, interrupted });
   } finally {
     await host.close();
   }
@@ -64,27 +70,32 @@ export async function runFix(given: Record<string, unknown>): Promise<number> {
 export async function fixDiagnosed(
   host: Host,
   diagnosis: Diagnosis,
-  flags: FixFlags & { chosen?: readonly string[] },
-  interrupted: Interruption,
+  {
+    flags,
+    only,
+    ask,
+    interrupted,
+  }: { flags: FixFlags; only: readonly string[]; ask: Asker; interrupted: Interruption },
 ): Promise<number> {
-  const only = flags.chosen ?? listOf(flags.only);
-  const plan = planFixes(diagnosis.report, { only, safeOnly: flags.safeOnly === true });
-  if (flags.json !== true) await print(planText(plan));
+  const { report } = diagnosis;
+  const json = wantsJson(flags);
+  const plan = planFixes(report, { only, safeOnly: flags.safeOnly === true });
+  if (!json) await print(planText(plan));
   const environment = environmentOf((text) => process.stderr.write(text));
-  if (flags.dryRun === true) return dryRun(plan, environment, flags);
-
-  if (plan.apply.length > 0 && flags.yes !== true && !(flags.input && canAsk())) {
-    throw new UsageError(
-      'nobody is there to confirm: --yes applies without asking, --dry-run only shows',
-    );
+  if (flags.dryRun === true) {
+    const previews = await previewAll(plan, environment, flags);
+    if (json) await deliver(fixJson(report, plan, { previews }), flags);
+    else await print(previews.map(previewText).join(''));
+    return plan.refused === undefined ? 0 : REFUSED;
   }
+
   const results = await runFixes(plan, environment, {
     before: measurementOf(diagnosis),
     persist: flags.persist === true,
     signal: interrupted.signal,
     confirm: async (preview) => {
       process.stderr.write(previewText(preview));
-      return flags.yes === true || confirm(`Apply ${preview.fix.name}?`);
+      return flags.yes === true || confirmed(ask, preview);
     },
     ...(flags.verify
       ? {
@@ -93,70 +104,29 @@ export async function fixDiagnosed(
         }
       : {}),
   });
-  await show(diagnosis, plan, results, flags);
+  if (json) await deliver(fixJson(report, plan, { results }), flags);
+  else await print(resultsText(plan, results));
   return fixExitCode(results);
 }
 
-async function dryRun(
+/** Ctrl-C here is a No, and the end of the run: what was done before is still told. */
+async function confirmed(ask: Asker, { fix }: FixPreview): Promise<boolean> {
+  try {
+    return await ask.confirm(`Apply ${fix.name}?`);
+  } catch (error) {
+    if (error instanceof Interrupted) return false;
+    throw error;
+  }
+}
+
+async function previewAll(
   plan: FixPlan,
   environment: FixEnvironment,
-  flags: FixFlags,
-): Promise<number> {
+  { persist }: FixFlags,
+): Promise<readonly FixPreview[]> {
   const previews: FixPreview[] = [];
-  for (const fix of plan.apply) {
-    previews.push(await previewFix(fix, environment, flags.persist === true));
-  }
-  await print(
-    flags.json === true
-      ? `${JSON.stringify(previews, null, 2)}\n`
-      : previews.map(previewText).join(''),
-  );
-  return plan.refused === undefined ? 0 : REFUSED;
-}
-
-async function show(
-  { report }: Diagnosis,
-  plan: FixPlan,
-  results: Reading<readonly FixResult[]>,
-  { json }: FixFlags,
-): Promise<void> {
-  if (json !== true) {
-    await print(resultsText(plan, results));
-    return;
-  }
-  const fixes =
-    results.status === 'ok'
-      ? results.value.map(({ fix, id, outcome, reason }) => ({
-          name: fix.name,
-          id,
-          outcome,
-          reason,
-        }))
-      : [];
-  const refused = results.status === 'ok' ? {} : { refused: results.reason };
-  await print(`${JSON.stringify({ schema: 'whydrop.fix/1', report, fixes, ...refused })}\n`);
-}
-
-/**
- * Says on stderr what a killed run left half-way. @returns whether there is something
- */
-export async function reportUnfinished(): Promise<boolean> {
-  // The journal is root's; others could neither read nor mend it.
-  if (process.getuid?.() !== 0) return false;
-  const unfinished = await findUnfinished(environmentOf(() => {}));
-  if (unfinished.status !== 'ok' || unfinished.value.length === 0) return false;
-  process.stderr.write(unfinishedText(unfinished.value));
-  return true;
-}
-
-export function environmentOf(write: (text: string) => void): FixEnvironment {
-  return liveEnvironment(process.env, (event) => write(eventText(event)), crashForTest);
-}
-
-/** The lab kills whydrop at each step to prove that the next start can put things right. */
-function crashForTest(name: Checkpoint): void {
-  const wanted = process.env['WHYDROP_TEST_CRASH_AT'];
-  if (wanted === name && CHECKPOINTS.includes(name)) process.kill(process.pid, 'SIGKILL');
+  for (const fix of plan.apply) previews.push(await previewFix(fix, environment, persist === true));
+  return previews;
 }
 
 function measurementOf({ report, rises }: Diagnosis): Measurement {

@@ -4,6 +4,7 @@ import type { Host } from '../model/host.ts';
 import { checks } from '../../checks/index.ts';
 import { rules } from '../../rules/index.ts';
 import { diagnose } from '../engine/diagnose.ts';
+import { DEFAULT_DURATION } from './options.ts';
 import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
@@ -19,19 +20,19 @@ export interface MeasureRequest {
 }
 
 export interface MeasureFlags {
-  duration: string;
+  duration?: string;
   netns?: string;
-  iface?: string[] | string;
+  iface?: string[];
   capture: 'auto' | 'tracefs' | 'none';
-  only?: string[] | string;
-  ignore?: string[] | string;
+  only?: string[];
+  ignore?: string[];
 }
 
 /** @throws UsageError for a duration or a cause id that cannot be. */
 export function measureRequest(flags: MeasureFlags): MeasureRequest {
   const known = rules.map(({ id }) => id);
-  const only = listOf(flags.only);
-  const ignore = listOf(flags.ignore).map(parseIgnore);
+  const { only = [], iface = [] } = flags;
+  const ignore = (flags.ignore ?? []).map(parseIgnore);
   checkCauseIds(
     '--only',
     only.map((id) => id.split('/')[0] ?? id),
@@ -43,19 +44,13 @@ export function measureRequest(flags: MeasureFlags): MeasureRequest {
     known,
   );
   return {
-    seconds: parseDuration(flags.duration),
+    seconds: parseDuration(flags.duration ?? DEFAULT_DURATION),
     netns: flags.netns ?? null,
-    interfaces: listOf(flags.iface),
+    interfaces: iface,
     capture: flags.capture,
     only,
     ignore,
   };
-}
-
-/** An environment variable gives one string, with commas between. */
-export function listOf(value: string[] | string | undefined): string[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? value : value.split(',').filter((part) => part !== '');
 }
 
 /** @throws UsageError when the namespace cannot be entered. */

@@ -6,20 +6,24 @@ export interface OptionSpec {
   /** As commander takes it: `-d, --duration <time>`. */
   readonly flags: string;
   readonly help: string;
-  /** `WHYDROP_…`; a flag on the command line wins. */
+  /** `WHYDROP_…`; a flag on the command line wins. Empty is as good as unset; 0, false, no are off. */
   readonly env?: string;
   readonly default?: string | boolean;
   readonly choices?: readonly string[];
-  /** May be given several times, or with several values. */
+  /** May be given several times, or with several values; in the environment with commas between. */
   readonly list?: true;
+  /** Taken, not shown in the help. */
+  readonly hidden?: true;
 }
+
+export const DEFAULT_DURATION = '5s';
 
 export const measureOptions: readonly OptionSpec[] = [
   {
     flags: '-d, --duration <time>',
-    help: 'how long to watch: 500ms, 10s, 2m; 0 reads settings only',
+    // Not a default of the option: the session asks, unless it is given.
+    help: `how long to watch: 500ms, 10s, 2m; 0 reads settings only (default ${DEFAULT_DURATION})`,
     env: 'WHYDROP_DURATION',
-    default: '5s',
   },
   {
     flags: '-n, --netns <name>',

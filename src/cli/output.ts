@@ -1,30 +1,62 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UsageError } from './usage-error.ts';
+
+export interface OutputFlags {
+  format: 'text' | 'json';
+  json?: boolean;
+  output?: string;
+  failOn: 'critical' | 'warning' | 'never';
+  color: 'auto' | 'always' | 'never';
+  plain?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+}
 
 /** `whydrop report | head` must end quietly, as other tools do. */
 export function endsWhenReaderLeaves(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
+      // What else goes wrong with stdout, print() tells; with stderr, nobody can be told.
       if (error.code === 'EPIPE') process.exit(141);
-      throw error;
     });
   }
 }
 
-/** Resolves when the text has left us, however slow the reader is. */
+/** Resolves when the text has left us, however slow the reader is. @throws UsageError on a full disk */
 export async function print(text: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(text, (error) => {
-      if (error) reject(error);
+      if (error) reject(new UsageError(`cannot write to standard output: ${error.message}`));
       else resolve();
     });
   });
 }
 
-/** Replaces the file whole or not at all. */
-export async function writeReport(path: string, text: string): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
+/** To stdout, or into the file asked for. @throws UsageError when it cannot be written */
+export async function deliver(text: string, { output }: OutputFlags): Promise<void> {
+  if (output === undefined) await print(text);
+  else await writeReport(output, text);
+}
+
+async function writeReport(path: string, text: string): Promise<void> {
+  try {
+    const existing = await stat(path).catch(() => undefined);
+    // A rename onto /dev/null or a named pipe would put a file in its place.
+    if (existing === undefined || existing.isFile()) await replaceFile(path, text);
+    else await writeFile(path, text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(
+      `cannot write the report to ${path}: ${reason}; is ${dirname(path)} writable, and not full?`,
+    );
+  }
+}
+
+/** The file is replaced whole or not at all; a link to it stays a link. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const partial = `${target}.${process.pid}.partial`;
   try {
     const file = await open(partial, 'wx', 0o644);
     try {
@@ -33,14 +65,20 @@ export async function writeReport(path: string, text: string): Promise<void> {
     } finally {
       await file.close();
     }
-    await rename(partial, path);
+    await rename(partial, target);
   } catch (error) {
-    await rm(partial, { force: true });
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(
-      `cannot write the report to ${path}: ${reason}; is ${dirname(path)} writable, and not full?`,
-    );
+    await rm(partial, { force: true }).catch(() => undefined);
+    throw error;
   }
+}
+
+export function wantsJson({ json, format }: OutputFlags): boolean {
+  return json === true || format === 'json';
+}
+
+/** No box, no colour, nothing that moves: asked for, or for terminals and readers that need it. */
+export function isPlain({ plain }: Pick<OutputFlags, 'plain'>): boolean {
+  return plain === true || process.env['TERM'] === 'dumb' || isSet('ACCESSIBLE');
 }
 
 export interface Look {
@@ -50,16 +88,21 @@ export interface Look {
   readonly verbose: boolean;
 }
 
-/** How stdout wants its text: terminal width, NO_COLOR, TERM=dumb and ACCESSIBLE are honoured. */
-export function lookOf(options: { color: string; plain: boolean; verbose: boolean }): Look {
-  const { env, stdout } = process;
-  const set = (name: string): boolean => (env[name] ?? '') !== '';
-  const plain = options.plain || env.TERM === 'dumb' || set('ACCESSIBLE');
-  const automatic = stdout.isTTY && !set('NO_COLOR') && !plain;
+/** How the text of a report should look, on this terminal or in this file. */
+export function lookOf(flags: OutputFlags): Look {
+  const { stdout } = process;
+  const toTerminal = stdout.isTTY && flags.output === undefined;
+  const plain = isPlain(flags);
   return {
-    width: Math.min(120, Math.max(40, stdout.isTTY ? stdout.columns : 100)),
-    color: options.color === 'always' || (options.color === 'auto' && automatic),
+    width: Math.min(120, Math.max(40, toTerminal ? stdout.columns : 100)),
+    color:
+      flags.color === 'always' ||
+      (flags.color === 'auto' && toTerminal && !isSet('NO_COLOR') && !plain),
     plain,
-    verbose: options.verbose,
+    verbose: flags.verbose === true,
   };
+}
+
+function isSet(name: string): boolean {
+  return (process.env[name] ?? '') !== '';
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
-import { commands, type CommandSpec } from './commands.ts';
+import { commands, UNNAMED, type CommandSpec } from './commands.ts';
+import { Interrupted, interruptible, type Interruption } from './interrupt.ts';
 import { endsWhenReaderLeaves } from './output.ts';
 import type { OptionSpec } from './options.ts';
 import { UsageError } from './usage-error.ts';
@@ -11,6 +12,7 @@ const UNKNOWN = 3;
 /** @returns the exit code (DESIGN section 4). */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   endsWhenReaderLeaves();
+  const interrupted = interruptible();
   let exitCode = 0;
   const program = new Command('whydrop')
     .description('Why does this Linux host drop packets, and what do I change?')
@@ -23,7 +25,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .addHelpText('after', GENERAL_HELP);
   for (const spec of commands) {
     program.addCommand(
-      build(spec, (code) => {
+      build(spec, interrupted, (code) => {
         exitCode = code;
       }),
       { hidden: spec.hidden === true },
@@ -31,8 +33,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
   try {
     await program.parseAsync([...withCommand(argv)], { from: 'user' });
-    return exitCode;
+    return interrupted.exitCode() ?? exitCode;
   } catch (error) {
+    if (error instanceof Interrupted) return interrupted.exitCode() ?? UNKNOWN;
     return explain(error, argv.includes('--debug'));
   }
 }
@@ -50,23 +53,18 @@ Examples:
 Exit codes: 0 nothing above notice, 1 warning, 2 critical, 3 could not tell.
 It makes no network connections and changes nothing without being told to.`;
 
-/** `whydrop`, `whydrop --netns b` and `whydrop --fix` are the guided session, or a report. */
+/** `whydrop`, `whydrop --netns b` and `whydrop --fix` name no command. */
 function withCommand(argv: readonly string[]): readonly string[] {
-  const [first] = argv;
-  if (
-    first !== undefined &&
-    (!first.startsWith('-') || ['-h', '--help', '-V', '--version'].includes(first))
-  ) {
-    return argv;
-  }
-  const asked = ['--fix', '--json', '--no-input', '--from', '--plain'].some((flag) =>
-    argv.includes(flag),
-  );
-  const interactive = process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY;
-  return [interactive && !asked ? 'session' : 'report', ...argv];
+  const [first = '-'] = argv;
+  const named = !first.startsWith('-') || ['-h', '--help', '-V', '--version'].includes(first);
+  return named ? argv : [UNNAMED, ...argv];
 }
 
-function build(spec: CommandSpec, done: (exitCode: number) => void): Command {
+function build(
+  spec: CommandSpec,
+  interrupted: Interruption,
+  done: (exitCode: number) => void,
+): Command {
   const command = new Command(spec.name).description(spec.summary).exitOverride();
   command.helpOption('-h, --help', 'show this help');
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.help);
@@ -78,17 +76,31 @@ function build(spec: CommandSpec, done: (exitCode: number) => void): Command {
     );
   }
   command.action(async () => {
-    done(await spec.run(command.args, command.opts()));
+    for (const { flags, list } of spec.options) {
+      const name = new Option(flags).attributeName();
+      if (list === true && command.getOptionValueSource(name) === 'env') {
+        command.setOptionValue(name, String(command.getOptionValue(name)).split(','));
+      }
+    }
+    done(await spec.run(command.args, command.opts(), interrupted));
   });
   return command;
 }
 
 function toOption(spec: OptionSpec): Option {
   const option = new Option(spec.flags, spec.help);
-  if (spec.env !== undefined) option.env(spec.env);
+  if (spec.env !== undefined && isGiven(spec.env, option)) option.env(spec.env);
   if (spec.default !== undefined) option.default(spec.default);
+  if (spec.hidden === true) option.hideHelp();
   if (spec.choices !== undefined) option.choices([...spec.choices]);
   return option;
+}
+
+/** commander takes an empty variable for a value, and whatever the variable of a flag says for yes. */
+function isGiven(variable: string, option: Option): boolean {
+  const value = process.env[variable] ?? 'unset';
+  const isFlag = option.isBoolean() || option.negate;
+  return value !== '' && !(isFlag && /^(?:0|false|no|off)$/i.test(value));
 }
 
 function explain(error: unknown, debug: boolean): number {

@@ -1,3 +1,4 @@
+import type { ListrDefaultRendererLogLevels } from 'listr2';
 import type { Progress } from '../engine/collect.ts';
 
 const TITLES: Readonly<Record<Progress['stage'], string>> = {
@@ -20,7 +21,11 @@ export async function withProgress<Value>(
   if (style === 'none') return work(() => {});
   if (style === 'plain') return work(({ stage }) => process.stderr.write(`${TITLES[stage]} ...\n`));
 
-  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
+  const { DefaultRenderer, Listr, ListrLogger, ProcessOutput } = await import('listr2');
+  /** listr2 takes the terminal for stdout's, and prints plain lines there when stdout is a file. */
+  class Renderer extends DefaultRenderer {
+    static override readonly nonTTY = true;
+  }
   const stages = new Map(STAGES.map((stage) => [stage, new Gate()]));
   let windowSeconds = 0;
   let current = -1;
@@ -53,12 +58,13 @@ export async function withProgress<Value>(
     })),
     {
       concurrent: false,
+      renderer: Renderer,
       // listr2's own handler calls process.exit(127); interrupt.ts is ours.
       registerSignalListeners: false,
       rendererOptions: {
         clearOutput: true,
         // listr2 splits its output over stdout and stderr; stdout is the report's.
-        logger: new ListrLogger({
+        logger: new ListrLogger<ListrDefaultRendererLogLevels>({
           processOutput: new ProcessOutput(process.stderr, process.stderr),
         }),
       },

@@ -1,11 +1,14 @@
-import { interruptible } from './interrupt.ts';
+import type { Interruption } from './interrupt.ts';
 import { measureRequest, openHost } from './measure.ts';
 import { diagnoseWithProgress, type ReportFlags } from './report.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 /** `whydrop record -o FILE`. @returns the exit code */
-export async function runRecord(given: Record<string, unknown>): Promise<number> {
+export async function runRecord(
+  given: Record<string, unknown>,
+  { signal }: Interruption,
+): Promise<number> {
   const flags = given as unknown as ReportFlags;
   if (flags.output === undefined) {
     throw new UsageError('record needs a file: whydrop record -o lost.whydrop.gz');
@@ -15,9 +18,7 @@ export async function runRecord(given: Record<string, unknown>): Promise<number>
   try {
     const request = measureRequest(flags);
     const host = recordHost(live, { version, startedAt: new Date(), seconds: request.seconds });
-    const interrupted = interruptible();
-    const { report } = await diagnoseWithProgress(host, flags, interrupted.signal);
-    if (interrupted.exitCode !== undefined) return interrupted.exitCode;
+    const { report } = await diagnoseWithProgress(host, flags, signal);
     const saved = await host.save(flags.output);
     if (saved.status !== 'ok') throw new UsageError(saved.reason);
     process.stderr.write(

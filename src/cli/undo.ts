@@ -1,58 +1,64 @@
-import { listFixes, undoFixes } from '../fix/undo.ts';
-import { environmentOf } from './fix.ts';
+import type { FixEnvironment } from '../fix/environment.ts';
+import { listFixes, undoFixes, type UndoResult } from '../fix/undo.ts';
+import { environmentOf } from './environment.ts';
 import { listedLines, text } from './fix-text.ts';
 import { print } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
+interface UndoFlags {
+  force?: boolean;
+  json?: boolean;
+}
+
 /** Exit code when an old value could not be put back. */
 const NOT_RESTORED = 2;
+/** Exit code when a part of the journal cannot be read. */
+const UNKNOWN = 3;
+const NOTHING_IN_PLACE = 'Nothing that whydrop changed here is still in place.';
 
 /** `whydrop undo [ID]`. @returns the exit code: 0 listed or restored, 2 not all restored */
-export async function runUndo(
-  [id]: readonly string[],
-  flags: { force?: boolean; json?: boolean },
-): Promise<number> {
+export async function runUndo([id]: readonly string[], flags: UndoFlags): Promise<number> {
   const environment = environmentOf((line) => process.stderr.write(line));
-  if (id === undefined) {
-    const listing = await listFixes(environment);
-    if (listing.status !== 'ok') throw new UsageError(listing.reason);
-    const { fixes, damaged } = listing.value;
-    if (flags.json === true) {
-      await print(`${JSON.stringify({ schema: 'whydrop.undo/1', fixes, damaged })}\n`);
-      return 0;
-    }
-    const kept = fixes.filter(({ phase }) => phase !== 'restored');
-    await print(
-      text([
-        ...kept.flatMap(listedLines),
-        ...damaged.map(({ file, reason }) => `Cannot be read: ${file}: ${reason}`),
-        kept.length === 0
-          ? 'whydrop has changed nothing here that is still in place.'
-          : 'Take one back with `whydrop undo ID`, all with `whydrop undo all`.',
-      ]),
-    );
-    return 0;
-  }
-  const undone = await undoFixes(environment, id === 'all' ? null : id, flags.force === true);
+  return id === undefined ? list(environment, flags) : undo(environment, id, flags);
+}
+
+async function list(environment: FixEnvironment, { json }: UndoFlags): Promise<number> {
+  const listing = await listFixes(environment);
+  if (listing.status !== 'ok') throw new UsageError(listing.reason);
+  const { fixes, damaged } = listing.value;
+  const inPlace = fixes.filter(({ phase }) => phase !== 'restored');
+  await print(
+    json === true
+      ? toJson({ fixes, damaged })
+      : text([
+          ...inPlace.flatMap(listedLines),
+          ...damaged.map(({ file, reason }) => `Cannot be read: ${file}: ${reason}`),
+          inPlace.length === 0
+            ? NOTHING_IN_PLACE
+            : 'Take one back with `whydrop undo ID`, all with `whydrop undo all`.',
+        ]),
+  );
+  return damaged.length === 0 ? 0 : UNKNOWN;
+}
+
+async function undo(
+  environment: FixEnvironment,
+  id: string,
+  { force, json }: UndoFlags,
+): Promise<number> {
+  const undone = await undoFixes(environment, id === 'all' ? null : id, force === true);
   if (undone.status !== 'ok') throw new UsageError(undone.reason);
   const results = undone.value;
-  if (flags.json === true)
-    await print(`${JSON.stringify({ schema: 'whydrop.undo/1', results })}\n`);
-  else await print(text(results.map(resultLine)));
+  const lines = results.length === 0 ? [NOTHING_IN_PLACE] : results.map(resultLine);
+  await print(json === true ? toJson({ results }) : text(lines));
   return results.every(({ complete }) => complete) ? 0 : NOT_RESTORED;
 }
 
-function resultLine({
-  id,
-  name,
-  complete,
-  undoFirst,
-}: {
-  id: string;
-  name: string;
-  complete: boolean;
-  undoFirst?: string;
-}): string {
+function toJson(content: object): string {
+  return `${JSON.stringify({ schema: 'whydrop.undo/1', ...content }, null, 2)}\n`;
+}
+
+function resultLine({ id, name, complete, undoFirst }: UndoResult): string {
   if (complete) return `${id}  ${name}: everything is as before`;
   const hint =
     undoFirst === undefined

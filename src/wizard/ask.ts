@@ -1,15 +1,10 @@
+import { createInterface } from 'node:readline/promises';
+import { Interrupted, type Interruption } from '../cli/interrupt.ts';
 import { UsageError } from '../cli/usage-error.ts';
-
-/** Ctrl-C at a prompt. */
-export class Cancelled extends Error {
-  override readonly name = 'Cancelled';
-}
 
 export interface Choice<Value> {
   readonly name: string;
   readonly value: Value;
-  /** Shown below the list while the choice is highlighted. */
-  readonly description?: string;
 }
 
 /** Whether there is somebody to ask. */
@@ -17,47 +12,100 @@ export function canAsk(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY;
 }
 
-/** Default No: Enter alone changes nothing. */
-export async function confirm(message: string): Promise<boolean> {
-  return (await ask({ type: 'confirm', message, default: false })) === true;
-}
+/** Asks on stderr: stdout is for the product. Ctrl-C, Ctrl-D and a signal at a question throw Interrupted. */
+export class Asker {
+  readonly #interrupted: Interruption;
+  readonly #plain: boolean;
 
-export async function choose<Value>(
-  message: string,
-  choices: readonly Choice<Value>[],
-): Promise<Value> {
-  const answer = await ask({
-    type: 'select',
-    message,
-    pageSize: 12,
-    choices: choices.map(({ name, description }, index) => ({
-      name,
-      value: index,
-      ...(description === undefined ? {} : { description }),
-    })),
-  });
-  const chosen = choices[Number(answer)];
-  if (chosen === undefined) throw new Cancelled();
-  return chosen.value;
-}
-
-/**
- * Asks on stderr: stdout is for the product. inquirer off a terminal prints its prompt, takes the
- * default and lets the process end with 0, so nothing may get here without one.
- */
-async function ask(question: Record<string, unknown>): Promise<unknown> {
-  if (!canAsk()) {
-    throw new UsageError('this needs a terminal to ask on; `whydrop report` never asks');
+  /** @param plain numbers to type, for screen readers and terminals that cannot move the cursor */
+  constructor(interrupted: Interruption, plain: boolean) {
+    this.#interrupted = interrupted;
+    this.#plain = plain;
   }
-  const { default: inquirer } = await import('inquirer');
-  const prompt = inquirer.createPromptModule({ output: process.stderr });
-  try {
-    const answers: Record<string, unknown> = await prompt([
-      { ...question, name: 'answer' } as never,
-    ]);
-    return answers['answer'];
-  } catch (error) {
-    if (error instanceof Error && error.name === 'ExitPromptError') throw new Cancelled();
-    throw error;
+
+  /** Default No: Enter alone changes nothing. */
+  async confirm(message: string): Promise<boolean> {
+    if (this.#plain) return /^y(?:es)?$/i.test(await this.#line(`${message} [y/N] `));
+    return (await this.#prompt({ type: 'confirm', message, default: false })) === true;
+  }
+
+  async choose<Value>(message: string, choices: readonly Choice<Value>[]): Promise<Value> {
+    const index = this.#plain
+      ? await this.#number(message, choices)
+      : await this.#prompt({
+          type: 'select',
+          message,
+          pageSize: 12,
+          choices: choices.map(({ name }, index) => ({ name, value: index })),
+        });
+    const chosen = choices[Number(index)];
+    if (chosen === undefined) throw new Interrupted();
+    return chosen.value;
+  }
+
+  /** @returns an index of `choices` */
+  async #number(message: string, choices: readonly Choice<unknown>[]): Promise<number> {
+    const list = choices.map(({ name }, index) => `  ${index + 1}  ${name}\n`).join('');
+    process.stderr.write(`\n${message}\n${list}`);
+    for (;;) {
+      const answer = await this.#line(`Number, 1 to ${choices.length} [1]: `);
+      const number = answer === '' ? 1 : Number(answer);
+      if (choices[number - 1] !== undefined) return number - 1;
+    }
+  }
+
+  async #line(prompt: string): Promise<string> {
+    return this.#untilCancelled(async (signal) => {
+      // Not as a terminal: the kernel edits the line, and makes Ctrl-C a signal.
+      const lines = createInterface({
+        input: process.stdin,
+        output: process.stderr,
+        terminal: false,
+      });
+      try {
+        return (await lines.question(prompt, { signal })).trim();
+      } finally {
+        lines.close();
+      }
+    });
+  }
+
+  async #prompt(question: Record<string, unknown>): Promise<unknown> {
+    const { default: inquirer } = await import('inquirer');
+    return this.#untilCancelled(async (signal) => {
+      const prompt = inquirer.createPromptModule({ output: process.stderr, signal });
+      const answers: Record<string, unknown> = await prompt([
+        { ...question, name: 'answer' } as never,
+      ]);
+      return answers['answer'];
+    });
+  }
+
+  /**
+   * inquirer off a terminal prints its prompt, takes the default and lets the process end with 0, so
+   * nothing may get there without one. At the end of input (Ctrl-D) neither it nor readline settles.
+   */
+  async #untilCancelled<Answer>(
+    question: (signal: AbortSignal) => Promise<Answer>,
+  ): Promise<Answer> {
+    if (!canAsk()) {
+      throw new UsageError('this needs a terminal to ask on; `whydrop report` never asks');
+    }
+    const ended = new AbortController();
+    const end = (): void => {
+      ended.abort();
+    };
+    process.stdin.once('end', end);
+    try {
+      return await question(AbortSignal.any([this.#interrupted.signal, ended.signal]));
+    } catch (error) {
+      if (error instanceof Error && /^(?:ExitPrompt|AbortPrompt|Abort)Error$/.test(error.name)) {
+        this.#interrupted.interrupt();
+        throw new Interrupted();
+      }
+      throw error;
+    } finally {
+      process.stdin.off('end', end);
+    }
   }
 }

@@ -1,66 +1,79 @@
-import type { Diagnosis } from '../engine/diagnose.ts';
 import type { Host } from '../model/host.ts';
-import type { ReportCause } from '../model/report.ts';
+import type { Report, ReportCause } from '../model/report.ts';
 import { rules } from '../../rules/index.ts';
 import { exitCodeOf } from '../engine/verdict.ts';
-import { fixDiagnosed, reportUnfinished, type FixFlags } from '../cli/fix.ts';
-import { interruptible, type Interruption } from '../cli/interrupt.ts';
-import { listOf, openHost } from '../cli/measure.ts';
-import { lookOf, print } from '../cli/output.ts';
+import { fixDiagnosed, type FixFlags } from '../cli/fix.ts';
+import { Interrupted, type Interruption } from '../cli/interrupt.ts';
+import { openHost } from '../cli/measure.ts';
+import { isPlain, print } from '../cli/output.ts';
+import { DEFAULT_DURATION } from '../cli/options.ts';
 import { diagnoseWithProgress, present } from '../cli/report.ts';
+import { settleUnfinished } from '../cli/unfinished.ts';
 import { quoteArgv } from '../model/shell-quote.ts';
 import { renderCausePage } from '../render/cause-page.ts';
 import { printable } from '../render/printable.ts';
-import { renderText } from '../render/text.ts';
-import { Cancelled, choose } from './ask.ts';
-import { causesFor, symptoms, type Symptom } from './symptoms.ts';
-
-const CANCELLED = 130;
+import { verdictText } from '../render/verdict-text.ts';
+import { Asker, type Choice } from './ask.ts';
+import { symptoms, type Symptom } from './symptoms.ts';
 
 /**
- * The guided session: what do you see, where, measure, ranked causes, evidence, explanation or fix,
- * measure again. Ends with the one-line command that would have done the same. @returns the exit code
+ * The guided session: what do you see, where, measure, ranked causes, then evidence, explanation or
+ * fix of each, as often as wanted. Ends with the command that measures the same. @returns the exit code
  */
-export async function runSession(given: Record<string, unknown>): Promise<number> {
+export async function runSession(
+  given: Record<string, unknown>,
+  interrupted: Interruption,
+): Promise<number> {
   const flags = given as unknown as FixFlags;
-  const interrupted = interruptible();
-  await reportUnfinished();
+  const ask = new Asker(interrupted, isPlain(flags));
+  process.stderr.write(
+    isRoot()
+      ? 'Nothing is changed unless you say so. Ctrl-C ends this at any time.\n'
+      : 'Without root much cannot be seen: `sudo whydrop` finds more.\n',
+  );
+  await settleUnfinished(ask);
+  const symptom = await ask.choose(
+    'What do you see?',
+    symptoms.map((value) => ({ name: value.name, value })),
+  );
+  const netns = flags.netns ?? (await askNetns(ask));
+  const host = await openHost(netns ?? null);
   try {
-    const symptom = await choose(
-      'What do you see?',
-      symptoms.map((value) => ({ name: value.name, value })),
-    );
-    const netns = flags.netns ?? (await askNetns());
-    const host = await openHost(netns);
-    try {
-      const iface = flags.iface ?? (await askInterface(host));
-      const duration = await askDuration(symptom);
-      const asked: FixFlags = {
-        ...flags,
-        duration,
-        verify: true,
-        ...(netns === null ? {} : { netns }),
-        ...(iface === undefined ? {} : { iface }),
-      };
-      return await measureAndTalk(host, asked, symptom, interrupted);
-    } finally {
-      await host.close();
-    }
-  } catch (error) {
-    if (error instanceof Cancelled) return CANCELLED;
-    throw error;
+    const iface = flags.iface ?? (await askInterface(ask, host));
+    const duration = flags.duration ?? (await askDuration(ask, symptom));
+    const asked: FixFlags = {
+      ...flags,
+      duration,
+      ...(netns === undefined ? {} : { netns }),
+      ...(iface === undefined ? {} : { iface }),
+    };
+    return await talk({ host, flags: asked, symptom, ask, interrupted });
+  } finally {
+    await host.close();
   }
 }
 
+interface Session {
+  readonly host: Host;
+  readonly flags: FixFlags;
+  readonly symptom: Symptom;
+  readonly ask: Asker;
+  readonly interrupted: Interruption;
+}
+
+/** Exit codes of a fix that stays. */
+const VERIFIED = 0;
+const UNVERIFIED = 1;
+
 /** Asks only where there is something to choose. */
-async function askNetns(): Promise<string | null> {
+async function askNetns(ask: Asker): Promise<string | undefined> {
   const here = await openHost(null);
   try {
     const named = await here.list('/run/netns');
     const names = named.status === 'ok' ? named.value : [];
-    if (names.length === 0) return null;
-    return await choose<string | null>('In which network namespace?', [
-      { name: 'this one', value: null },
+    if (names.length === 0) return undefined;
+    return await ask.choose<string | undefined>('In which network namespace?', [
+      { name: 'this one', value: undefined },
       ...names.map((name) => ({ name: printable(name), value: name })),
     ]);
   } finally {
@@ -68,134 +81,159 @@ async function askNetns(): Promise<string | null> {
   }
 }
 
-async function askInterface(host: Host): Promise<string | undefined> {
+async function askInterface(ask: Asker, host: Host): Promise<string[] | undefined> {
   const listed = await host.list('/sys/class/net');
   const names = (listed.status === 'ok' ? listed.value : []).filter((name) => name !== 'lo');
   if (names.length < 2) return undefined;
-  return choose<string | undefined>('On which interface?', [
+  return ask.choose<string[] | undefined>('On which interface?', [
     { name: 'all of them', value: undefined },
-    ...names.map((name) => ({ name: printable(name), value: name })),
+    ...names.map((name) => ({ name: printable(name), value: [name] })),
   ]);
 }
 
-async function askDuration(symptom: Symptom): Promise<string> {
-  return choose(`How long shall I watch? ${symptom.advice}`, [
+async function askDuration(ask: Asker, { advice }: Symptom): Promise<string> {
+  return ask.choose(`${advice} How long shall I watch?`, [
     { name: '5 seconds', value: '5s' },
     { name: '30 seconds, for loss that comes and goes', value: '30s' },
     { name: '2 minutes', value: '2m' },
   ]);
 }
 
-type Action =
-  | { readonly kind: 'evidence' | 'explain' | 'fix'; readonly cause: ReportCause }
-  | { readonly kind: 'again' | 'everything' | 'quit' };
-
-async function measureAndTalk(
-  host: Host,
-  flags: FixFlags,
-  symptom: Symptom,
-  interrupted: Interruption,
-): Promise<number> {
-  let diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
-  if (interrupted.exitCode !== undefined) return interrupted.exitCode;
-  await showReport(diagnosis, flags, symptom);
+/** @returns the exit code */
+async function talk(session: Session): Promise<number> {
   for (;;) {
-    const action = await choose<Action>('What next?', actionsFor(diagnosis, flags));
-    switch (action.kind) {
-      case 'quit': {
-        await print(`\nThe same without questions:\n  ${sameCommand(flags)}\n`);
-        return exitCodeOf(diagnosis.report.verdict, flags.failOn);
-      }
-      case 'everything': {
-        await present(diagnosis.report, { ...flags, verbose: true });
-        break;
-      }
-      case 'again': {
-        diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
-        await showReport(diagnosis, flags, symptom);
-        break;
-      }
-      case 'evidence': {
-        await showEvidence(diagnosis, action.cause, flags);
-        break;
-      }
-      case 'explain': {
-        const rule = rules.find(({ id }) => id === action.cause.id);
-        if (rule !== undefined) await print(`\n${renderCausePage(rule)}\n`);
-        break;
-      }
-      case 'fix': {
-        const chosen = action.cause.fixes.map(({ id }) => `${action.cause.id}/${id}`);
-        await fixDiagnosed(host, diagnosis, { ...flags, chosen }, interrupted);
-        break;
-      }
+    const exitCode = await measureAndTalk(session);
+    if (exitCode !== undefined) {
+      await print(`\nThe same without questions:\n  ${sameCommand(session.flags)}\n`);
+      return exitCode;
     }
-    if (interrupted.exitCode !== undefined) return interrupted.exitCode;
   }
 }
 
-function actionsFor({ report }: Diagnosis, { netns }: FixFlags) {
-  const root = process.getuid?.() === 0;
-  const actions: { name: string; value: Action; description?: string }[] = report.causes.flatMap(
-    (cause) => {
-      const name = `${cause.rank}. ${printable(cause.title)}`;
-      const fixable =
-        root && cause.fixes.some(({ steps }) => steps.every(({ kind }) => kind === 'sysctl'));
-      return [
-        ...(fixable
-          ? [
-              {
-                name: `Fix ${name}`,
-                value: { kind: 'fix', cause } as const,
-                description: 'shows the change first, asks, measures again',
-              },
-            ]
-          : []),
-        { name: `Explain ${name}`, value: { kind: 'explain', cause } as const },
-        { name: `Evidence for ${name}`, value: { kind: 'evidence', cause } as const },
-      ];
-    },
-  );
+/** @returns the exit code, or undefined: measure again */
+async function measureAndTalk(session: Session): Promise<number | undefined> {
+  const { host, flags, symptom, ask, interrupted } = session;
+  const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
+  const { report } = diagnosis;
+  await present(report, flags);
+  await print(notFound(report, symptom));
+  let exitCode = exitCodeOf(report.verdict, flags.failOn);
+  let changed = false;
+  for (;;) {
+    const action = await askAction(ask, report, changed);
+    switch (action.kind) {
+      case 'quit':
+        return exitCode;
+      case 'again':
+        return undefined;
+      case 'back':
+        break;
+      case 'everything':
+        await present(report, { ...flags, verbose: true });
+        break;
+      case 'evidence':
+        await present(evidenceFor(report, action.cause), { ...flags, verbose: true });
+        break;
+      case 'explain':
+        await explain(action.cause);
+        break;
+      case 'fix': {
+        const only = action.cause.fixes.map(({ id }) => `${action.cause.id}/${id}`);
+        const fixed = await fixDiagnosed(host, diagnosis, { flags, only, ask, interrupted });
+        if (interrupted.signal.aborted) throw new Interrupted();
+        if (fixed === VERIFIED || fixed === UNVERIFIED) {
+          changed = true;
+          exitCode = fixed;
+        }
+        break;
+      }
+    }
+  }
+}
+
+type Action =
+  | { readonly kind: 'evidence' | 'explain' | 'fix'; readonly cause: ReportCause }
+  | { readonly kind: 'again' | 'everything' | 'back' | 'quit' };
+
+/** Of one cause, all that can be done with it; of several, first which. */
+async function askAction(ask: Asker, report: Report, changed: boolean): Promise<Action> {
+  const again = { name: 'Measure again', value: { kind: 'again' } as const };
+  const quit = { name: 'Quit', value: { kind: 'quit' } as const };
+  // The report is about settings that are no more.
+  if (changed) return ask.choose<Action>('What next?', [again, quit]);
+
+  const question = `${printable(verdictText(report).headline)}. What next?`;
+  const everything = {
+    name: 'Show everything that was looked at',
+    value: { kind: 'everything' } as const,
+  };
+  const [first, ...others] = report.causes;
+  if (first === undefined) return ask.choose<Action>(question, [again, everything, quit]);
+  if (others.length === 0) {
+    return ask.choose<Action>(question, [...actionsFor(first), again, everything, quit]);
+  }
+  const chosen = await ask.choose<Action | ReportCause>(question, [
+    ...report.causes.map((cause) => ({ name: titleOf(cause), value: cause })),
+    again,
+    everything,
+    quit,
+  ]);
+  if ('kind' in chosen) return chosen;
+  const back = { name: 'Back', value: { kind: 'back' } as const };
+  return ask.choose<Action>(titleOf(chosen), [...actionsFor(chosen), back]);
+}
+
+function actionsFor(cause: ReportCause): readonly Choice<Action>[] {
+  const fixable =
+    isRoot() && cause.fixes.some(({ steps }) => steps.every(({ kind }) => kind === 'sysctl'));
   return [
-    ...actions,
-    { name: 'Measure again', value: { kind: 'again' } as const },
-    { name: 'Show everything that was looked at', value: { kind: 'everything' } as const },
-    {
-      name: `Quit${netns === undefined ? '' : ` (${printable(netns)})`}`,
-      value: { kind: 'quit' } as const,
-    },
+    ...(fixable
+      ? [
+          {
+            name: 'Fix it: see the change first, then decide',
+            value: { kind: 'fix', cause } as const,
+          },
+        ]
+      : []),
+    { name: 'Why this cause: the evidence', value: { kind: 'evidence', cause } },
+    { name: 'What it means, in more words', value: { kind: 'explain', cause } },
   ];
 }
 
-async function showReport({ report }: Diagnosis, flags: FixFlags, symptom: Symptom): Promise<void> {
-  await present(report, flags);
-  const related = causesFor(symptom);
-  const missed = report.notJudged.filter(({ rule }) => related.includes(rule));
-  if (report.causes.length > 0 || related.length === 0) return;
-  const judged = related.filter((id) => !missed.some(({ rule }) => rule === id));
-  await print(`For what you see I looked at: ${judged.join(', ')}.\n`);
-  for (const { rule, missing } of missed)
-    await print(`Could not judge ${rule}: ${printable(missing.join('; '))}\n`);
+function titleOf({ rank, title, scope }: ReportCause): string {
+  const place = scope.interface ?? scope.socket ?? scope.process?.name;
+  return printable(`${rank}. ${title}${place === undefined ? '' : ` (${place})`}`);
 }
 
-/** The report of one cause alone, with all its evidence. */
-async function showEvidence(
-  { report }: Diagnosis,
-  cause: ReportCause,
-  flags: FixFlags,
-): Promise<void> {
-  const look = lookOf({ color: flags.color, plain: flags.plain === true, verbose: true });
-  const alone = { ...report, causes: [cause], benign: [], notes: [] };
-  await print(await renderText(alone, look));
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** Says of a quiet report that it looked for what the user sees. */
+function notFound({ causes, notJudged }: Report, symptom: Symptom): string {
+  const unjudged = new Set(notJudged.map(({ rule }) => rule));
+  const judged = symptom.causes.filter((id) => !unjudged.has(id));
+  if (causes.length > 0 || judged.length === 0) return '';
+  return `\nLooked for, as you see that, and not found: ${judged.join(', ')}.\n`;
+}
+
+/** One cause with all its evidence, without what the first report has said already. */
+function evidenceFor(report: Report, cause: ReportCause): Report {
+  return { ...report, causes: [cause], benign: [], unexplained: [], notes: [], checks: [] };
+}
+
+async function explain({ id }: ReportCause): Promise<void> {
+  const rule = rules.find((candidate) => candidate.id === id);
+  if (rule !== undefined) await print(`\n${renderCausePage(rule)}\n`);
 }
 
 /** The command line that measures the same. */
-function sameCommand({ netns, iface, duration }: FixFlags): string {
+function sameCommand({ netns, iface = [], duration = DEFAULT_DURATION }: FixFlags): string {
   return quoteArgv([
     'whydrop',
     'report',
     ...(netns === undefined ? [] : ['--netns', netns]),
-    ...listOf(iface).flatMap((name) => ['--iface', name]),
+    ...iface.flatMap((name) => ['--iface', name]),
     '--duration',
     duration,
   ]);

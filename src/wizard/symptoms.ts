@@ -45,8 +45,3 @@ export const symptoms: readonly Symptom[] = [
     ],
   },
 ];
-
-/** Cause ids to mention when nothing was found. */
-export function causesFor({ causes }: Symptom): readonly string[] {
-  return causes;
-}
