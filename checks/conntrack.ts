@@ -18,7 +18,7 @@ export interface Conntrack {
   /**
    * Sums over CPUs, named as `conntrack -S` does: found, invalid, insert, insert_failed, drop,
    * early_drop, error, search_restart, clash_resolve, chaintoolong. 32 bits per CPU in the kernel:
-   * compare with `riseU32` of checks/u32.ts. A name that is missing: this kernel does not count it.
+   * compare with `rise(…, 32)`. A name that is missing: this kernel does not count it.
    */
   readonly counters: ReadonlyMap<string, bigint>;
 }
@@ -27,6 +27,7 @@ export default defineCheck<Conntrack>({
   id: 'conntrack',
   title: 'Connection tracking',
   sources: [countFile, ...limitFiles, statFile, 'conntrack -S'],
+  counterBits: 32,
   async read(host) {
     const [countText, ...limits] = await host.readFiles([countFile, ...limitFiles]);
     if (countText?.status === 'absent') {

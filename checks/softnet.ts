@@ -8,7 +8,7 @@ export interface Softnet {
   readonly cpus: readonly SoftnetCpu[];
 }
 
-/** Counters have 32 bits in the kernel and wrap: compare them with `riseU32` of checks/u32.ts. */
+/** Counters have 32 bits in the kernel (struct softnet_data): compare them with `rise(…, 32)`. */
 export interface SoftnetCpu {
   /** CPU number; on older kernels, which do not print it, the number of the row. */
   readonly cpu: number;
@@ -31,6 +31,7 @@ export default defineCheck<Softnet>({
   title: 'Packet queues of the CPUs',
   sources: [path],
   core: true,
+  counterBits: 32,
   async read(host) {
     const text = await host.readFile(path);
     return text.status === 'ok' ? parseSoftnet(text.value) : text;

@@ -1,14 +1,15 @@
+import link from '../../checks/link.ts';
 import softnet from '../../checks/softnet.ts';
 import sysctl from '../../checks/sysctl.ts';
 import { defineRule } from '../../src/model/rule.ts';
 import { backlogFix, backlogKey } from './backlog-fix.ts';
-import { softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
+import { refusedHere, softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
 
 export default defineRule({
   id: 'rps-flow-limit',
   title: 'One flow fills the input queue of a CPU and is held back',
   needs: { softnet },
-  wants: { sysctl },
+  wants: { sysctl, link },
   reviewed: '2026-11-22',
   explain: {
     see: 'One heavy flow loses packets, the others do not. Column 11 of `/proc/net/softnet_stat` rises together with column 2.',
@@ -24,11 +25,14 @@ export default defineRule({
       'Documentation/networking/scaling.rst, RPS Flow Limit',
     ],
   },
-  judge({ softnet, sysctl }) {
+  judge({ softnet, sysctl, link }, window) {
     const rises = softnetRises(softnet);
     const worst = worstCpu(rises, 'flowLimited');
     if (worst === undefined) return [];
-    const packets = sumOf(rises, 'flowLimited');
+    const onAllCpus = sumOf(rises, 'flowLimited');
+    const packets = refusedHere(rises, link, window).flowLimited;
+    if (packets === 0) return [];
+
     const limit = sysctl?.last.number(backlogKey);
     const bitmap = sysctl?.last.text('net.core.flow_limit_cpu_bitmap');
     return [
@@ -36,14 +40,17 @@ export default defineRule({
         kind: 'cause',
         confidence: 'certain',
         packets,
-        traffic: { packets: sumOf(rises, 'processed') + packets, what: 'packets all CPUs took in' },
+        traffic: {
+          packets: sumOf(rises, 'processed') + onAllCpus,
+          what: 'packets all CPUs took in',
+        },
         // Working as set up: it protects the other flows.
         severityAtMost: 'warning',
         scope: { cpu: worst.cpu },
         because: [
           {
             source: '/proc/net/softnet_stat column 11 (flow_limit_count)',
-            text: `${packets} packets of a dominant flow refused, ${worst.flowLimited} of them on CPU ${worst.cpu}`,
+            text: `${onAllCpus} packets of a dominant flow refused, ${worst.flowLimited} of them on CPU ${worst.cpu}`,
           },
           ...(bitmap === undefined
             ? []

@@ -4,9 +4,8 @@ import softnet from '../../checks/softnet.ts';
 import sysctl from '../../checks/sysctl.ts';
 import { countDrops } from '../../src/model/drops.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { rxDroppedTotal } from '../link-rises.ts';
 import { backlogFix, backlogKey } from './backlog-fix.ts';
-import { softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
+import { refusedHere, softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
 
 /** One CPU that drops this share of all is named. */
 const ONE_CPU_SHARE = 0.9;
@@ -32,14 +31,12 @@ export default defineRule({
       'Documentation/admin-guide/sysctl/net.rst, netdev_max_backlog',
     ],
   },
-  judge({ softnet, drops, sysctl, link }, { foreignNetns }) {
+  judge({ softnet, drops, sysctl, link }, window) {
     const rises = softnetRises(softnet);
     const worst = worstCpu(rises, 'dropped');
     if (worst === undefined) return [];
     const onAllCpus = Math.max(0, sumOf(rises, 'dropped') - sumOf(rises, 'flowLimited'));
-    // Softnet counts for the whole machine; enqueue_to_backlog also raises rx_dropped of the device
-    // the packet came in on, which belongs to one namespace.
-    const packets = foreignNetns ? Math.min(onAllCpus, rxDroppedTotal(link)) : onAllCpus;
+    const packets = refusedHere(rises, link, window).dropped;
     if (packets === 0) return [];
 
     const seen = countDrops(drops, 'CPU_BACKLOG');

@@ -1,17 +1,17 @@
+import type { Links } from '../../checks/link.ts';
 import type { Softnet } from '../../checks/softnet.ts';
-import { riseU32 } from '../../checks/u32.ts';
 import type { Sampled } from '../../src/model/check.ts';
+import { rise } from '../../src/model/counter.ts';
+import type { JudgeWindow } from '../../src/model/rule.ts';
+import { rxDroppedTotal } from '../link-rises.ts';
 
 /** What one CPU did in the window. */
 export interface SoftnetRise {
   readonly cpu: number;
   readonly processed: number;
-  /** Refused by the queue of this CPU, for whatever reason. */
+  /** Refused because the queue was full; without `flowLimited`. */
   readonly dropped: number;
-  /**
-   * Refused because one flow filled the queue. Counted on the CPU that sent the packets on, while
-   * `dropped` counts them too, on the CPU they were meant for (enqueue_to_backlog, skb_flow_limit).
-   */
+  /** Refused because one flow filled the queue. The kernel counts these in `dropped` as well. */
   readonly flowLimited: number;
   readonly timeSqueeze: number;
 }
@@ -21,12 +21,13 @@ export function softnetRises({ first, last }: Sampled<Softnet>): readonly Softne
   const before = new Map(first.cpus.map((cpu) => [cpu.cpu, cpu]));
   return last.cpus.map((cpu) => {
     const then = before.get(cpu.cpu);
+    const flowLimited = rise(then?.flowLimit, cpu.flowLimit, 32);
     return {
       cpu: cpu.cpu,
-      processed: riseU32(then?.processed, cpu.processed),
-      dropped: riseU32(then?.dropped, cpu.dropped),
-      flowLimited: riseU32(then?.flowLimit, cpu.flowLimit),
-      timeSqueeze: riseU32(then?.timeSqueeze, cpu.timeSqueeze),
+      processed: rise(then?.processed, cpu.processed, 32),
+      dropped: Math.max(0, rise(then?.dropped, cpu.dropped, 32) - flowLimited),
+      flowLimited,
+      timeSqueeze: rise(then?.timeSqueeze, cpu.timeSqueeze, 32),
     };
   });
 }
@@ -44,4 +45,22 @@ export function worstCpu(
 ): SoftnetRise | undefined {
   const worst = [...rises].sort((a, b) => b[column] - a[column])[0];
   return worst !== undefined && worst[column] > 0 ? worst : undefined;
+}
+
+/**
+ * Packets refused by the input queues, as far as they can have been of the namespace under diagnosis:
+ * softnet counts for the whole machine, but enqueue_to_backlog also raises rx_dropped of the
+ * interface the packet came in by, which belongs to one namespace.
+ */
+export function refusedHere(
+  rises: readonly SoftnetRise[],
+  link: Sampled<Links> | undefined,
+  { foreignNetns }: JudgeWindow,
+): Readonly<Record<'dropped' | 'flowLimited', number>> {
+  const placeable = foreignNetns ? rxDroppedTotal(link) : Infinity;
+  const dropped = Math.min(sumOf(rises, 'dropped'), placeable);
+  return {
+    dropped,
+    flowLimited: Math.min(sumOf(rises, 'flowLimited'), placeable - dropped),
+  };
 }

@@ -1,12 +1,13 @@
 import conntrack, { type Conntrack } from '../../checks/conntrack.ts';
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
-import { riseU32 } from '../../checks/u32.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { countDrops } from '../../src/model/drops.ts';
 import type { Fix, FixStep } from '../../src/model/fix.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { conntrackRise } from './conntrack-rise.ts';
 
 /** The kernel's own early eviction starts here (nf_conntrack_core.c gc_worker, "95 %"). */
 const FULL_SHARE = 0.95;
@@ -19,6 +20,7 @@ const ENTRY_BYTES = 400;
 /** Average chain length at which look-ups get slow: the kernel's own default is below 2. */
 const ENTRIES_PER_BUCKET = 4;
 
+const countKey = 'net.netfilter.nf_conntrack_count';
 const maxKey = 'net.netfilter.nf_conntrack_max';
 const bucketsKey = 'net.netfilter.nf_conntrack_buckets';
 
@@ -43,82 +45,114 @@ export default defineRule({
     ],
   },
   judge({ conntrack, drops, snmp }) {
-    const { first, last, samples } = conntrack;
-    const max = last.max;
-    if (max === undefined || max === 0) return [];
+    const { last, samples } = conntrack;
+    // No limit (__nf_conntrack_alloc).
+    if (last.max === 0) return [];
     const peak = Math.max(...samples.map(({ count }) => count));
-    const dropped = riseOf(first, last, 'drop');
-    const insertFailed = riseOf(first, last, 'insert_failed');
+    const share = last.max === undefined ? undefined : peak / last.max;
+    const insertFailed = conntrackRise(conntrack, 'insert_failed');
     // A clash or an exhausted NAT range counts in both; a full table in `drop` alone.
-    const packets = Math.max(0, dropped - insertFailed);
-    const share = peak / max;
-    if (packets === 0 && share < FILLING_SHARE) return [];
+    const packets = Math.max(0, conntrackRise(conntrack, 'drop') - insertFailed);
+    if (packets === 0 && (share ?? 0) < FILLING_SHARE) return [];
 
+    const confidence = packets === 0 ? 'possible' : confidenceAt(share);
     const seen = countDrops(drops, 'NETFILTER_DROP', 'nf_hook_slow');
     const received =
       rise(snmp?.first.counters.get('Ip.InReceives'), snmp?.last.counters.get('Ip.InReceives')) +
       rise(snmp?.first.counters.get('Ip6.InReceives'), snmp?.last.counters.get('Ip6.InReceives'));
-    const finding: CauseFinding = {
-      kind: 'cause',
-      confidence: packets === 0 ? 'possible' : confidenceAt(share),
-      packets,
-      ...(received > 0 ? { traffic: { packets: received, what: 'IP packets received' } } : {}),
-      scope: {},
-      because: [
-        {
-          source: 'conntrack -S drop',
-          text: `${packets} packets found no room in the table (insert_failed rose by ${insertFailed})`,
-          first: String(first.counters.get('drop') ?? 0n),
-          last: String(last.counters.get('drop') ?? 0n),
-        },
-        {
-          source: `${maxKey.replace('_max', '_count')} and nf_conntrack_max`,
-          text: `${peak} of ${max} entries in use (${Math.round(share * 100)} %)`,
-          last: String(peak),
-        },
-        ...(seen > 0
-          ? [
-              {
-                source: 'skb:kfree_skb',
-                text: `${seen} drops NETFILTER_DROP at nf_hook_slow on this machine`,
-              },
-            ]
-          : []),
-      ],
-      means:
-        packets === 0
-          ? `The table is ${Math.round(share * 100)} % full. When it is full, new connections are refused; so far none was.`
-          : 'The kernel cannot track more connections, so it drops the first packet of each new one. Established ones go on.',
-      rulesOut:
-        packets === 0
-          ? []
-          : [
-              {
-                id: 'nf-rule-drop',
-                because: `conntrack itself counted these ${packets} packets as dropped for want of an entry`,
-              },
-              {
-                id: 'nf-conntrack-insert-failed',
-                because: `insert_failed rose by ${insertFailed} only`,
-              },
-            ],
-      fixes: [raise(max, peak, packets, last.buckets)],
-      claims: [
-        { reason: 'NETFILTER_DROP', location: 'nf_hook_slow', packets },
-        { reason: null, location: 'nf_hook_slow', packets },
-      ],
-    };
-    return [finding];
+    return [
+      {
+        kind: 'cause',
+        confidence,
+        packets,
+        ...(received > 0 ? { traffic: { packets: received, what: 'IP packets received' } } : {}),
+        scope: {},
+        because: [
+          ...counted(conntrack, packets, insertFailed),
+          {
+            source: `${countKey} and nf_conntrack_max`,
+            text:
+              share === undefined
+                ? `${peak} entries in use; the limit cannot be read here`
+                : `${peak} of ${last.max} entries in use (${percent(share)})`,
+            last: String(peak),
+          },
+          ...(packets > 0 && seen > 0
+            ? [
+                {
+                  source: 'skb:kfree_skb',
+                  text: `${seen} drops NETFILTER_DROP at nf_hook_slow on this machine`,
+                },
+              ]
+            : []),
+        ],
+        means: meaning(last, packets, share),
+        rulesOut:
+          packets === 0
+            ? []
+            : [
+                {
+                  id: 'nf-rule-drop',
+                  because: `conntrack itself counted these ${packets} packets as dropped for want of an entry`,
+                },
+                {
+                  id: 'nf-conntrack-insert-failed',
+                  because: `insert_failed rose by ${insertFailed} only`,
+                },
+              ],
+        // A longer table is no cure for one that was not full.
+        fixes:
+          last.max === undefined || (packets > 0 && confidence === 'possible')
+            ? []
+            : [raise(last.max, peak, packets, last.buckets)],
+        claims:
+          packets === 0
+            ? []
+            : [
+                { reason: 'NETFILTER_DROP', location: 'nf_hook_slow', packets },
+                { reason: null, location: 'nf_hook_slow', packets },
+              ],
+      },
+    ];
   },
 });
 
-function riseOf(first: Conntrack, last: Conntrack, name: string): number {
-  return riseU32(first.counters.get(name), last.counters.get(name));
+function counted(
+  { first, last }: Sampled<Conntrack>,
+  packets: number,
+  insertFailed: number,
+): readonly Observation[] {
+  const now = last.counters.get('drop');
+  if (now === undefined) return [];
+  return [
+    {
+      source: 'conntrack -S drop',
+      text: `${packets} packets found no room in the table (insert_failed rose by ${insertFailed})`,
+      first: String(first.counters.get('drop') ?? 0n),
+      last: String(now),
+    },
+  ];
 }
 
-function confidenceAt(share: number): CauseFinding['confidence'] {
-  if (share >= FULL_SHARE) return 'certain';
-  return share >= PLAUSIBLE_SHARE ? 'likely' : 'possible';
+function confidenceAt(share: number | undefined): CauseFinding['confidence'] {
+  if (share === undefined || share < PLAUSIBLE_SHARE) return 'possible';
+  return share >= FULL_SHARE ? 'certain' : 'likely';
+}
+
+function meaning(last: Conntrack, packets: number, share: number | undefined): string {
+  if (packets === 0) {
+    return `The table is ${percent(share ?? 0)} full. When it is full, new connections are refused; ${
+      last.counters.has('drop') ? 'so far none was.' : 'whether some were cannot be read here.'
+    }`;
+  }
+  if (share !== undefined && share < PLAUSIBLE_SHARE) {
+    return 'Connection tracking dropped packets for want of an entry, but its table was far from full whenever we looked: kernel memory may be short, or a burst came and went.';
+  }
+  return 'The kernel cannot track more connections, so it drops the first packet of each new one. Established ones go on.';
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   type Severity,
 } from '../../src/model/rule.ts';
 import { acceptFix } from './accept-fix.ts';
+import { conntrackRise } from './conntrack-rise.ts';
 import {
   dropReason,
   dropSites,
@@ -23,7 +24,7 @@ import {
   type Refuser,
   type UncountedRefuser,
 } from './refusals.ts';
-import { conntrackRise, deduceUncounted, type Deduction } from './uncounted.ts';
+import { deduceUncounted, type Deduction } from './uncounted.ts';
 
 /** Rules that get a finding of their own; what all others refused is one more. */
 const NAMED_RULES = 10;

@@ -1,9 +1,9 @@
 import type { Conntrack } from '../../checks/conntrack.ts';
 import type { Snmp } from '../../checks/snmp.ts';
-import { riseU32 } from '../../checks/u32.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Claim } from '../../src/model/rule.ts';
+import { conntrackRise } from './conntrack-rise.ts';
 import { closeGaps, fits, ipGaps } from './ip-gaps.ts';
 import {
   dropReason,
@@ -98,10 +98,6 @@ function couldMatch(
     conntrack?.last.counters.has('invalid') === true &&
     conntrackRise(conntrack, 'invalid') === 0
   );
-}
-
-export function conntrackRise(conntrack: Sampled<Conntrack> | undefined, name: string): number {
-  return riseU32(conntrack?.first.counters.get(name), conntrack?.last.counters.get(name));
 }
 
 /** Captured drops that no counter accounts for. Those at the edges of the window may be in either. */

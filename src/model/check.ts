@@ -1,3 +1,4 @@
+import type { CounterBits } from './counter.ts';
 import type { Host } from './host.ts';
 import type { Reading } from './reading.ts';
 
@@ -21,6 +22,8 @@ export interface SampledCheck<Value> extends CheckBase {
   read(host: Host, context: ReadContext<Value>): Promise<Reading<Value>>;
   /** Monotonic counters in the value, under stable names, for verification and reconciliation. */
   counters?(value: Value): Iterable<readonly [name: string, value: bigint]>;
+  /** How wide they all are in the kernel. Default: 64. */
+  readonly counterBits?: CounterBits;
 }
 
 export interface ReadContext<Value> {

@@ -2,7 +2,6 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import softnet, { parseSoftnet } from '../../../checks/softnet.ts';
-import { riseU32 } from '../../../checks/u32.ts';
 import { unread } from '../../../src/model/reading.ts';
 import { fakeHost } from './fake-host.ts';
 import { garbledText } from './garbled-text.ts';
@@ -90,12 +89,4 @@ test('passes on why the file cannot be read', async () => {
   const denied = unread('denied', 'no');
   const host = fakeHost({ files: { '/proc/net/softnet_stat': denied } });
   expect(await softnet.read(host, { phase: 'first', interfaces: [] })).toEqual(denied);
-});
-
-test('a 32-bit counter that wraps has risen', () => {
-  expect(riseU32(0xffff_fff0n, 0x10n)).toBe(0x20);
-  expect(riseU32(5n, 12n)).toBe(7);
-  // A sum of two CPUs, one of which wrapped.
-  expect(riseU32(0xffff_ffffn + 100n, 0n + 101n)).toBe(2);
-  expect(riseU32(undefined, 12n)).toBe(0);
 });
