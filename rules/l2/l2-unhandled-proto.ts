@@ -1,9 +1,9 @@
 import drops from '../../checks/drops.ts';
 import link, { type Links } from '../../checks/link.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import type { DropCapture, DropCount } from '../../src/model/drops.ts';
-import { EtherType } from '../../src/model/drops.ts';
+import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
+import { etherTypeName, etherTypeNumber } from '../../src/model/ethertypes.ts';
 import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
 import { rxDroppedRises, rxDroppedTotal } from '../link-rises.ts';
 import { chatter, modules } from './ethertypes.ts';
@@ -18,6 +18,8 @@ const LOCATIONS = [
 ];
 /** STP, CDP and VTP come as 802.2 LLC frames and are freed, without a counter, here. */
 const LLC_LOCATIONS = ['stp_pdu_rcv', 'snap_rcv', 'llc_rcv'];
+/** More interfaces than these tell no more. */
+const NAMED_INTERFACES = 3;
 
 export default defineRule({
   id: 'l2-unhandled-proto',
@@ -39,19 +41,20 @@ export default defineRule({
     ],
   },
   judge({ drops, link }, { severalNetns }) {
-    const unhandled = drops.drops.filter(isUnhandled);
-    const chatty = unhandled.filter(({ protocol }) => chatter.has(protocol));
-    const findings: Finding[] = [];
+    const unhandled = packetsByProtocol(drops.drops.filter(isUnhandled));
+    const findings: Finding[] = [
+      {
+        kind: 'benign',
+        text: 'STP, CDP or VTP frames of switches (802.2 LLC); this host does not take part in them.',
+        claims: [{ location: LLC_LOCATIONS, protocol: EtherType.LLC }],
+      },
+    ];
+    const chatty = [...unhandled.keys()].filter((protocol) => chatter.has(protocol));
     if (chatty.length > 0) findings.push(harmless(chatty));
-    findings.push({
-      kind: 'benign',
-      text: 'STP, CDP or VTP frames of switches (802.2 LLC); this host does not take part in them.',
-      claims: [{ location: LLC_LOCATIONS, protocol: EtherType.LLC }],
-    });
     // Every such frame also raises rx_dropped of its interface: a bound where other namespaces are in view.
     let placeable = severalNetns ? rxDroppedTotal(link) : Infinity;
-    for (const [protocol, packets] of byProtocol(unhandled, drops)) {
-      const here = Math.min(packets, placeable);
+    for (const [protocol, packets] of unhandled) {
+      const here = chatter.has(protocol) ? 0 : Math.min(packets, placeable);
       placeable -= here;
       if (here > 0) findings.push(cause(protocol, here, link));
     }
@@ -68,70 +71,56 @@ function isUnhandled({ reason, location, protocol }: DropCount): boolean {
   );
 }
 
-/** Protocols that are no chatter, the most frequent first. */
-function byProtocol(
-  unhandled: readonly DropCount[],
-  { hasReasons }: DropCapture,
-): [number, number][] {
+/** The most frequent first. */
+function packetsByProtocol(drops: readonly DropCount[]): ReadonlyMap<number, number> {
   const packets = new Map<number, number>();
-  for (const drop of unhandled) {
-    if (chatter.has(drop.protocol)) continue;
-    // A frame with an 802.3 length instead of a type is LLC nobody registered: chatter as well.
-    if (!hasReasons && drop.protocol === EtherType.LLC) continue;
+  for (const drop of drops) {
     packets.set(drop.protocol, (packets.get(drop.protocol) ?? 0) + drop.packets);
   }
-  return [...packets].sort(([, a], [, b]) => b - a);
+  return new Map([...packets].sort(([, a], [, b]) => b - a));
 }
 
-function harmless(chatty: readonly DropCount[]): Finding {
-  const names = [...new Set(chatty.map(({ protocol }) => chatter.get(protocol) ?? hex(protocol)))];
+function harmless(protocols: readonly number[]): Finding {
   return {
     kind: 'benign',
-    text: `Frames that neighbours send to everybody and this host has no use for: ${names.join(', ')}. They count in rx_dropped.`,
-    claims: [...new Set(chatty.map(({ protocol }) => protocol))].flatMap((protocol) =>
-      claimsFor(protocol),
-    ),
+    text: `Frames that neighbours send to everybody and this host has no use for: ${protocols.map(etherTypeName).join(', ')}. They count in rx_dropped.`,
+    claims: protocols.flatMap((protocol) => claimsFor(protocol)),
   };
 }
 
 function cause(protocol: number, packets: number, link: Sampled<Links> | undefined): CauseFinding {
-  const known = modules.get(protocol);
-  const name =
-    known === undefined
-      ? `EtherType ${hex(protocol)}`
-      : `${known.name} (EtherType ${hex(protocol)})`;
-  const [rising] = rxDroppedRises(link);
+  const [name, number] = [etherTypeName(protocol), etherTypeNumber(protocol)];
+  const what = name === number ? number : `${name} (${number})`;
+  const handler = modules.get(protocol);
+  const rising = rxDroppedRises(link);
   return {
     kind: 'cause',
     confidence: 'certain',
     packets,
     // Nobody asked for these frames; whether anybody should is for the administrator to say.
     severityAtMost: 'notice',
-    scope: rising === undefined ? {} : { interface: rising.name },
+    // With several, nothing tells by which one the frames came in.
+    scope: rising.length === 1 && rising[0] !== undefined ? { interface: rising[0].name } : {},
     because: [
       {
         source: 'skb:kfree_skb',
-        text: `${packets} frames of ${name} had no handler (UNHANDLED_PROTO)`,
+        text: `${packets} frames of ${what} had no handler (UNHANDLED_PROTO)`,
       },
-      ...(rising === undefined
-        ? []
-        : [
-            {
-              source: `/sys/class/net/${rising.name}/statistics/rx_dropped`,
-              text: 'the counter they raise',
-              first: String(rising.first),
-              last: String(rising.last),
-            },
-          ]),
+      ...rising.slice(0, NAMED_INTERFACES).map(({ name, first, last }) => ({
+        source: `/sys/class/net/${name}/statistics/rx_dropped`,
+        text: 'such frames raise this counter',
+        first: String(first),
+        last: String(last),
+      })),
     ],
-    means: `Frames of ${name} arrive, and nothing on this host handles that protocol. It matters only if something here should.`,
+    means: `Frames of ${what} arrive, and nothing on this host handles that protocol. It matters only if something here should.`,
     rulesOut: [
       {
         id: 'nic-rx-ring',
         because: 'the frames passed the NIC; they died for want of a protocol handler',
       },
     ],
-    fixes: known === undefined ? [] : [loadModule(known)],
+    fixes: handler === undefined ? [] : [loadModule(name, handler)],
     claims: claimsFor(protocol, packets),
   };
 }
@@ -144,7 +133,7 @@ function claimsFor(protocol: number, packets?: number): CauseFinding['claims'] {
   ];
 }
 
-function loadModule({ name, module }: { name: string; module: string }): Fix {
+function loadModule(name: string, module: string): Fix {
   return {
     id: 'load-module',
     title: `If ${name} should work on this host, load its handler`,
@@ -155,8 +144,4 @@ function loadModule({ name, module }: { name: string; module: string }): Fix {
       { kind: 'command', argv: ['modprobe', module], why: `registers the handler of ${name}` },
     ],
   };
-}
-
-function hex(protocol: number): string {
-  return `0x${protocol.toString(16).padStart(4, '0')}`;
 }

@@ -1,4 +1,4 @@
-import { EtherType } from '../model/drops.ts';
+import { etherTypeName } from '../model/ethertypes.ts';
 import type { Report, ReportDrops } from '../model/report.ts';
 import type { Scope } from '../model/rule.ts';
 
@@ -68,30 +68,4 @@ export function describeScope(scope: Scope): string {
 export function describeDrops(drops: Omit<ReportDrops, 'packets'>): string {
   const where = drops.reason === null ? drops.location : `${drops.reason} @ ${drops.location}`;
   return `${where}, ${etherTypeName(drops.protocol)}`;
-}
-
-const etherTypeNames: Readonly<Record<number, string>> = {
-  [EtherType.None]: 'no protocol',
-  [EtherType.LLC]: 'LLC',
-  [EtherType.IPv4]: 'IPv4',
-  [EtherType.ARP]: 'ARP',
-  [EtherType.IPv6]: 'IPv6',
-  // include/uapi/linux/if_ether.h
-  0x0003: 'any protocol',
-  0x8035: 'RARP',
-  0x8100: 'VLAN',
-  0x8808: 'pause frame',
-  0x8809: 'LACP',
-  0x8847: 'MPLS',
-  0x8863: 'PPPoE discovery',
-  0x8864: 'PPPoE',
-  0x888e: '802.1X',
-  0x88a8: '802.1ad VLAN',
-  0x88cc: 'LLDP',
-  0x88f7: 'PTP',
-};
-
-/** `IPv4`, or `EtherType 0x1234` where there is no name for it. */
-export function etherTypeName(protocol: number): string {
-  return etherTypeNames[protocol] ?? `EtherType 0x${protocol.toString(16).padStart(4, '0')}`;
 }
