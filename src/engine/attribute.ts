@@ -11,8 +11,6 @@ export interface Attribution {
   readonly elsewhere: readonly DropCount[];
 }
 
-const CONFIDENCE_ORDER: readonly Confidence[] = ['certain', 'likely', 'possible'];
-
 /**
  * Gives every captured drop to exactly one finding: the surest first, claims of a known number before
  * open ones, causes before benign patterns. What is left is unexplained; except that a tracepoint
@@ -24,51 +22,87 @@ export function attribute(
   capture: DropCapture | undefined,
   namespaces: { readonly several: boolean },
 ): Attribution {
-  const left = (capture?.drops ?? []).map((drop) => ({
+  const left = (capture?.drops ?? []).map((drop): Remainder => ({
     drop,
     packets: drop.packets,
-    elsewhere: 0,
+    edgePackets: drop.edgePackets,
   }));
   const claimed = new Map<Finding, number>();
-  const claims = findings
-    .flatMap(({ finding }) => finding.claims.map((claim) => ({ finding, claim })))
-    .sort((a, b) => order(a.finding, a.claim) - order(b.finding, b.claim));
-
-  for (const { finding, claim } of claims) {
+  for (const { finding, claim, part } of inOrder(findings)) {
     const matching = left.filter(({ drop }) => matches(claim, drop));
-    // The counter and the events were not read at the same instant: packets of the edges may be in either.
-    const edge = matching.reduce((sum, { drop }) => sum + drop.edgePackets, 0);
-    let budget = claim.packets === undefined ? Infinity : claim.packets + edge;
-    for (const entry of matching) {
-      const taken = Math.min(entry.packets, budget);
-      entry.packets -= taken;
-      budget -= taken;
-      claimed.set(finding, (claimed.get(finding) ?? 0) + taken);
-    }
+    claimed.set(finding, (claimed.get(finding) ?? 0) + take[part](matching, claim.packets));
   }
-  if (namespaces.several) {
-    for (const entry of left) {
-      entry.elsewhere = entry.packets;
-      entry.packets = 0;
-    }
-  }
-  return {
-    claimed,
-    unexplained: left
-      .filter(({ packets }) => packets > 0)
-      .map(({ drop, packets }) => ({ ...drop, packets })),
-    elsewhere: left
-      .filter(({ elsewhere }) => elsewhere > 0)
-      .map(({ drop, elsewhere }) => ({ ...drop, packets: elsewhere })),
-  };
+
+  const rest = left
+    .filter(({ packets }) => packets > 0)
+    .map(({ drop, packets }) => ({ ...drop, packets }));
+  return namespaces.several
+    ? { claimed, unexplained: [], elsewhere: rest }
+    : { claimed, unexplained: rest, elsewhere: [] };
 }
 
-function order(finding: Finding, claim: Claim): number {
+/** What is still to be given away of one kind of drop. */
+interface Remainder {
+  readonly drop: DropCount;
+  packets: number;
+  edgePackets: number;
+}
+
+/** `counted`: as many as a counter says. `edges`: what it may have missed. `open`: all that match. */
+type Part = 'counted' | 'edges' | 'open';
+const PARTS: readonly Part[] = ['counted', 'edges', 'open'];
+const CONFIDENCES: readonly Confidence[] = ['certain', 'likely', 'possible'];
+
+interface PartOfClaim {
+  readonly finding: Finding;
+  readonly claim: Claim;
+  readonly part: Part;
+}
+
+function inOrder(findings: readonly JudgedFinding[]): readonly PartOfClaim[] {
+  return findings
+    .flatMap(({ finding }) =>
+      finding.claims.flatMap((claim) =>
+        partsOf(claim).map((part): PartOfClaim => ({ finding, claim, part })),
+      ),
+    )
+    .sort((a, b) => order(a) - order(b));
+}
+
+function partsOf({ packets }: Claim): readonly Part[] {
+  if (packets === undefined) return ['open'];
+  return packets > 0 ? ['counted', 'edges'] : [];
+}
+
+function order({ finding, part }: PartOfClaim): number {
   const certainty =
-    finding.kind === 'benign'
-      ? CONFIDENCE_ORDER.length
-      : CONFIDENCE_ORDER.indexOf(finding.confidence);
-  return certainty * 2 + (claim.packets === undefined ? 1 : 0);
+    finding.kind === 'cause' ? CONFIDENCES.indexOf(finding.confidence) : CONFIDENCES.length;
+  return certainty * PARTS.length + PARTS.indexOf(part);
+}
+
+/** Each takes what it may from the drops that match, and returns how many. */
+const take: Readonly<
+  Record<Part, (matching: readonly Remainder[], packets: number | undefined) => number>
+> = {
+  counted: (matching, packets) => takeUpTo(packets ?? 0, matching),
+  // The counter and the events were not read at the same instant: packets of the edges may be in either.
+  edges: (matching) =>
+    matching.reduce((sum, remainder) => {
+      const taken = takeUpTo(remainder.edgePackets, [remainder]);
+      remainder.edgePackets -= taken;
+      return sum + taken;
+    }, 0),
+  open: (matching) => takeUpTo(Infinity, matching),
+};
+
+function takeUpTo(budget: number, matching: readonly Remainder[]): number {
+  let taken = 0;
+  for (const remainder of matching) {
+    const packets = Math.min(remainder.packets, budget - taken);
+    remainder.packets -= packets;
+    taken += packets;
+  }
+  return taken;
 }
 
 function matches(claim: Claim, drop: DropCount): boolean {

@@ -1,6 +1,7 @@
 import type { AnyCheck } from '../model/check.ts';
 import type { AnyRule, Checks, Finding, JudgeWindow } from '../model/rule.ts';
 import type { CheckResult } from './collect.ts';
+import { crash } from './isolate.ts';
 
 export interface Judgement {
   readonly findings: readonly JudgedFinding[];
@@ -33,7 +34,7 @@ export function judge(
       const found = rule.judge({ ...wants.values, ...needs.values }, window);
       findings.push(...found.map((finding) => ({ rule, finding })));
     } catch (error) {
-      crashed.push({ id: rule.id, error: error instanceof Error ? error.message : String(error) });
+      crashed.push({ id: rule.id, error: crash(error).reason });
     }
   }
   return { findings, notJudged, crashed };

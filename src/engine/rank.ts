@@ -1,6 +1,7 @@
 import type { ReportCause } from '../model/report.ts';
 import type { CauseFinding, Confidence, Severity } from '../model/rule.ts';
 
+/** Worst first. */
 const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'notice'];
 const CONFIDENCES: readonly Confidence[] = ['certain', 'likely', 'possible'];
 
@@ -16,23 +17,29 @@ const CRITICAL_PACKETS = 20;
 
 /** How much traffic is hurt. A risk that has cost no packets yet is a notice. */
 export function severityOf(finding: CauseFinding): Severity {
-  const atMost = finding.severityAtMost ?? 'critical';
-  return worse(atMost, bySeverityOfLoss(finding)) === atMost ? bySeverityOfLoss(finding) : atMost;
+  return milder(finding.severityAtMost ?? 'critical', severityOfLoss(finding));
 }
 
-function bySeverityOfLoss({ packets, traffic }: CauseFinding): Severity {
+function severityOfLoss({ packets, traffic }: CauseFinding): Severity {
   const share = traffic === undefined ? 1 : packets / Math.max(traffic.packets, packets, 1);
   if (share >= CRITICAL_SHARE && packets >= CRITICAL_PACKETS) return 'critical';
   if (share >= WARNING_SHARE && packets >= WARNING_PACKETS) return 'warning';
   return 'notice';
 }
 
-export function worse(a: Severity, b: Severity): Severity {
-  return SEVERITIES.indexOf(a) <= SEVERITIES.indexOf(b) ? a : b;
+function milder(a: Severity, b: Severity): Severity {
+  return SEVERITIES.indexOf(a) >= SEVERITIES.indexOf(b) ? a : b;
 }
 
+/** The worst of several; of none, `notice`. */
+export function worst(severities: readonly Severity[]): Severity {
+  return SEVERITIES.find((severity) => severities.includes(severity)) ?? 'notice';
+}
+
+type Ranked = Pick<ReportCause, 'id' | 'packets' | 'confidence' | 'severity'>;
+
 /** Packets lost, then confidence, then severity; the id makes the order stable. */
-export function byImpact(a: ReportCause, b: ReportCause): number {
+export function byImpact(a: Ranked, b: Ranked): number {
   return (
     b.packets - a.packets ||
     CONFIDENCES.indexOf(a.confidence) - CONFIDENCES.indexOf(b.confidence) ||

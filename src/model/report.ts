@@ -48,6 +48,8 @@ export interface Report {
   crashed: { id: string; error: string }[];
   checks: {
     id: string;
+    /** Without it no verdict is possible: unread, it makes the verdict `unknown`. */
+    core?: true;
     status: 'ok' | UnreadStatus;
     reason?: string;
     notes?: string[];
@@ -65,6 +67,7 @@ export interface ReportCause {
   title: string;
   severity: Severity;
   confidence: Confidence;
+  /** Those of its consequences included. */
   packets: number;
   packetsPerSecond: number;
   /** Of totals.dropped, 0 to 1. */

@@ -371,7 +371,7 @@ function nextStep(report: Report): Content {
       : [whydrop('fix', ...target), ' shows each change, asks, applies it and measures again.'];
   }
   if (verdict === 'unknown') {
-    return checks.some(({ status }) => status === 'denied')
+    return checks.some(({ core, status }) => core === true && status === 'denied')
       ? ['run it as root: ', { text: 'sudo ', style: 'command' }, whydrop('report', ...target)]
       : [whydrop('self-check'), ' says what can be seen here, and what would help.'];
   }

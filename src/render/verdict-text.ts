@@ -94,7 +94,7 @@ function limits({ capture, window, elsewhere }: Report): string[] {
   return lines;
 }
 
-/** Worst first. What is not applicable explains nothing. */
+/** Worst first. What is not applicable explains nothing: such a source is not missed. */
 const unreadOrder: readonly UnreadStatus[] = [
   'crashed',
   'denied',
@@ -103,10 +103,12 @@ const unreadOrder: readonly UnreadStatus[] = [
   'absent',
 ];
 
-function whyUnknown({ checks, crashed }: Report): string[] {
+function whyUnknown({ checks }: Report): string[] {
   const reasons = unreadOrder.flatMap((status) =>
-    checks.filter((check) => check.status === status).map((check) => check.reason ?? check.id),
+    checks
+      .filter((check) => check.core === true && check.status === status)
+      .map(({ id, reason = id }) => (status === 'crashed' ? `${id} failed: ${reason}` : reason)),
   );
-  const all = [...new Set(reasons), ...crashed.map(({ id, error }) => `${id} failed: ${error}`)];
+  const all = [...new Set(reasons)];
   return all.length > 3 ? [...all.slice(0, 3), `… and ${all.length - 3} more, see below`] : all;
 }

@@ -182,8 +182,8 @@ export const sampleReport: Report = {
   suppressed: [{ id: 'softnet-squeeze', reason: 'known, ticket 4711' }],
   crashed: [{ id: 'tcp-listen-overflow', error: 'TypeError: x is undefined' }],
   checks: [
-    { id: 'drops', status: 'ok', tookMs: 5012.3 },
-    { id: 'snmp', status: 'ok', notes: ['2 lines of 31 were garbled.'], tookMs: 0.8 },
+    { id: 'drops', core: true, status: 'ok', tookMs: 5012.3 },
+    { id: 'snmp', core: true, status: 'ok', notes: ['2 lines of 31 were garbled.'], tookMs: 0.8 },
     {
       id: 'ethtool',
       status: 'absent',

@@ -70,13 +70,22 @@ describe('verdict', () => {
       ...quiet,
       verdict: 'unknown',
       checks: [
-        { id: 'a', status: 'absent', reason: 'There is no a.', tookMs: 1 },
-        { id: 'b', status: 'not-applicable', reason: 'No b here.', tookMs: 1 },
-        { id: 'drops', status: 'denied', reason: 'Only root may read trace_pipe.', tookMs: 1 },
+        { id: 'a', core: true, status: 'absent', reason: 'There is no a.', tookMs: 1 },
+        { id: 'b', core: true, status: 'not-applicable', reason: 'No b here.', tookMs: 1 },
+        { id: 'c', status: 'crashed', reason: 'the verdict does not rest on c', tookMs: 1 },
+        { id: 'd', core: true, status: 'crashed', reason: 'x is undefined', tookMs: 1 },
+        {
+          id: 'drops',
+          core: true,
+          status: 'denied',
+          reason: 'Only root may read trace_pipe.',
+          tookMs: 1,
+        },
       ],
     };
     expect(await boxOf(report)).toEqual([
       'UNKNOWN: Could not tell whether packets are lost',
+      'd failed: x is undefined',
       'Only root may read trace_pipe.',
       'There is no a.',
     ]);
