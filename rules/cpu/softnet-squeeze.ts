@@ -1,24 +1,12 @@
 import softnet from '../../checks/softnet.ts';
-import sysctl from '../../checks/sysctl.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { SQUEEZES_PER_SECOND } from './budget-fix.ts';
 import { softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
-
-/** A busy host squeezes now and then; netdata's alarm is a minute's mean above 10 a second. */
-const SQUEEZES_PER_SECOND = 10;
-/** The kernel's defaults (net/core/hotdata.c; two jiffies at HZ=1000); a host below them was tuned down. */
-const DEFAULTS: Readonly<Record<string, number>> = {
-  'net.core.netdev_budget': 300,
-  'net.core.netdev_budget_usecs': 2000,
-};
-/** Four times the default; beyond that user programs starve. */
-const HIGHEST_BUDGET = 1200;
 
 export default defineRule({
   id: 'softnet-squeeze',
   title: 'The kernel runs out of time to take packets in',
   needs: { softnet },
-  wants: { sysctl },
   reviewed: '2026-11-22',
   // Without loss it is a hint; with one of these it is part of the same overload.
   consequenceOf: ['nic-rx-ring', 'softnet-backlog'],
@@ -35,16 +23,11 @@ export default defineRule({
       'Documentation/admin-guide/sysctl/net.rst, netdev_budget',
     ],
   },
-  judge({ softnet, sysctl }, { seconds }) {
+  judge({ softnet }, { seconds }) {
     const rises = softnetRises(softnet);
     const squeezes = sumOf(rises, 'timeSqueeze');
     const worst = worstCpu(rises, 'timeSqueeze');
     if (worst === undefined || seconds <= 0 || squeezes / seconds <= SQUEEZES_PER_SECOND) return [];
-    const steps = Object.entries(DEFAULTS).flatMap(([key, usual]) => {
-      const now = sysctl?.last.number(key);
-      return now === undefined ? [] : [sysctlStep(key, now, Math.max(2 * now, usual))];
-    });
-    const budget = sysctl?.last.number('net.core.netdev_budget');
     return [
       {
         kind: 'cause',
@@ -60,24 +43,8 @@ export default defineRule({
         ],
         means: `CPU ${worst.cpu} often runs out of its budget before it has taken all waiting packets. They wait longer; this alone loses none.`,
         rulesOut: [],
-        fixes:
-          budget === undefined || budget >= HIGHEST_BUDGET
-            ? []
-            : [
-                {
-                  id: 'raise-budget',
-                  title: 'Give packet processing a larger budget',
-                  risk: 'safe',
-                  cost: 'programs on a busy CPU get less time',
-                  takesEffect: 'at-once',
-                  steps,
-                  expect: {
-                    counter: 'softnet time_squeeze',
-                    change: 'stops-rising',
-                    traffic: 'softnet processed',
-                  },
-                },
-              ],
+        // A larger budget cures nothing here: it is offered with the loss, by nic-rx-ring.
+        fixes: [],
         claims: [],
       },
     ];

@@ -1,17 +1,21 @@
-import ethtool from '../../checks/ethtool.ts';
-import link from '../../checks/link.ts';
+import ethtool, { type Nics } from '../../checks/ethtool.ts';
+import link, { type Links } from '../../checks/link.ts';
 import softnet from '../../checks/softnet.ts';
+import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
+import type { Expectation, Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
+import { budgetFix, SQUEEZES_PER_SECOND } from '../cpu/budget-fix.ts';
 import { softnetRises, worstCpu, type SoftnetRise } from '../cpu/softnet-rises.ts';
-import { ringFix } from './ring-fix.ts';
+import { ringFix, seeRingFix } from './ring-fix.ts';
 import { ringLoss, type Card, type RingLoss } from './ring-loss.ts';
 
 export default defineRule({
   id: 'nic-rx-ring',
   title: 'The receive ring of a network card runs empty',
-  needs: { ethtool, link },
-  wants: { softnet },
+  needs: { link },
+  wants: { ethtool, softnet, sysctl },
   reviewed: '2026-11-22',
   consequenceOf: ['irq-rss-imbalance', 'cpu-softirq-saturation', 'vm-starved'],
   explain: {
@@ -30,31 +34,60 @@ export default defineRule({
       'systemd.link(5), RxBufferSize=',
     ],
   },
-  judge({ ethtool, link, softnet }) {
-    const squeezed =
+  judge({ link, ethtool, softnet, sysctl }, { seconds }) {
+    const worst =
       softnet === undefined ? undefined : worstCpu(softnetRises(softnet), 'timeSqueeze');
-    return [...ethtool.last.interfaces].flatMap(([name, nic]) => {
-      const before = {
-        nic: ethtool.first.interfaces.get(name),
-        link: link.first.interfaces.get(name),
-      };
-      const now = { nic, link: link.last.interfaces.get(name) };
-      if (before.nic === undefined || before.link === undefined || now.link === undefined)
-        return [];
-      // Another device has taken the name.
-      if (before.link.ifindex !== now.link.ifindex) return [];
-      const card: Card = {
-        name,
-        first: { nic: before.nic, link: before.link },
-        last: { nic, link: now.link },
-      };
+    const pressure: Pressure = {
+      squeezed: worst,
+      often: (worst?.timeSqueeze ?? 0) > SQUEEZES_PER_SECOND * seconds,
+      sysctl: sysctl?.last,
+    };
+    return cards(link, ethtool).flatMap((card) => {
       const loss = ringLoss(card);
-      return loss === undefined ? [] : [finding(card, loss, squeezed)];
+      return loss === undefined ? [] : [finding(card, loss, pressure)];
     });
   },
 });
 
-function finding(card: Card, loss: RingLoss, squeezed: SoftnetRise | undefined): CauseFinding {
+/** What the CPUs have to do with it. */
+interface Pressure {
+  /** The CPU that ran out of time most. */
+  readonly squeezed: SoftnetRise | undefined;
+  /** More than on any busy host. */
+  readonly often: boolean;
+  readonly sysctl: Sysctl | undefined;
+}
+
+/** Network cards that were there all the time. */
+function cards(link: Sampled<Links>, ethtool: Sampled<Nics> | undefined): readonly Card[] {
+  const names = (ethtool?.last ?? likelyCards(link.last)).interfaces.keys();
+  return [...names].flatMap((name) => {
+    const first = link.first.interfaces.get(name);
+    const last = link.last.interfaces.get(name);
+    // Another device may have taken the name.
+    if (first === undefined || last === undefined || first.ifindex !== last.ifindex) return [];
+    const [nicFirst, nicLast] = [ethtool?.first, ethtool?.last].map((nics) =>
+      nics?.interfaces.get(name),
+    );
+    if (ethtool !== undefined && nicFirst === undefined) return [];
+    return { name, first: { link: first, nic: nicFirst }, last: { link: last, nic: nicLast } };
+  });
+}
+
+/** The ethtool check knows which interfaces have a device behind them; without it, those that look so. */
+function likelyCards({ interfaces }: Links): Links {
+  // A bond adds up what its ports lost.
+  const masters = new Set([...interfaces.values()].map(({ master }) => master));
+  return {
+    interfaces: new Map(
+      [...interfaces].filter(
+        ([name, { kind, loopback }]) => kind === undefined && !loopback && !masters.has(name),
+      ),
+    ),
+  };
+}
+
+function finding(card: Card, loss: RingLoss, pressure: Pressure): CauseFinding {
   const { name, first, last } = card;
   const { confidence, packets, counter } = loss;
   const guess = confidence === 'possible';
@@ -68,7 +101,7 @@ function finding(card: Card, loss: RingLoss, squeezed: SoftnetRise | undefined):
     },
     ...(guess || packets === 0 ? { severityAtMost: 'notice' } : {}),
     scope: { interface: name },
-    because: [...loss.because, ...ringSize(card), ...squeezes(squeezed)],
+    because: [...loss.because, ...ringSize(card), ...squeezes(pressure)],
     means: guess
       ? `The driver of ${name} counts lost packets under names that are not known here; by the sound of them its receive ring ran empty.`
       : packets === 0
@@ -81,14 +114,27 @@ function finding(card: Card, loss: RingLoss, squeezed: SoftnetRise | undefined):
         because: 'the packets never got as far as the input queues of the CPUs',
       },
     ],
-    fixes: guess || packets === 0 ? [] : [ringFix(name, last.nic.settings, last.link, counter)],
+    fixes: guess || packets === 0 ? [] : fixes(card, counter, pressure),
     claims: [],
     beforeEvents: true,
   };
 }
 
+/** More time for a CPU that has too little comes first: a longer ring would only delay the loss. */
+function fixes({ name, last }: Card, counter: string, { often, sysctl }: Pressure): readonly Fix[] {
+  const expect: Expectation = {
+    counter,
+    change: 'stops-rising',
+    traffic: `link ${name}.rx_packets`,
+  };
+  return [
+    ...(often ? budgetFix(sysctl, expect) : []),
+    last.nic === undefined ? seeRingFix(name) : ringFix(name, last.nic.settings, last.link, expect),
+  ];
+}
+
 function ringSize({ name, last }: Card): readonly Observation[] {
-  const { rx, rxMax } = last.nic.settings?.ring ?? {};
+  const { rx, rxMax } = last.nic?.settings?.ring ?? {};
   if (rx === undefined) return [];
   const limit = rxMax === undefined ? '' : ` of at most ${rxMax}`;
   return [
@@ -101,7 +147,7 @@ function ringSize({ name, last }: Card): readonly Observation[] {
 }
 
 /** A CPU out of time empties no ring, however long it is. */
-function squeezes(squeezed: SoftnetRise | undefined): readonly Observation[] {
+function squeezes({ squeezed }: Pressure): readonly Observation[] {
   if (squeezed === undefined) return [];
   return [
     {

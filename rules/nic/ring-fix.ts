@@ -1,7 +1,7 @@
 import type { NicSettings } from '../../checks/ethtool.ts';
 import type { Link } from '../../checks/link.ts';
 import { nicDriver } from '../../checks/nic-drivers.ts';
-import type { Fix } from '../../src/model/fix.ts';
+import type { Expectation, Fix } from '../../src/model/fix.ts';
 
 const PAGE_BYTES = 4096;
 /** Headroom and skb_shared_info beside the frame, in the buffer of one descriptor. */
@@ -9,13 +9,13 @@ const BUFFER_OVERHEAD_BYTES = 512;
 
 /**
  * Twice the ring, at most its maximum; at the maximum the answer is elsewhere.
- * @param counter counts the loss, as an Expectation names it
+ * @param expect what is to be measured afterwards
  */
 export function ringFix(
   name: string,
   settings: NicSettings | undefined,
   link: Link,
-  counter: string,
+  expect: Expectation,
 ): Fix {
   const { rx, rxMax } = settings?.ring ?? {};
   if (rx === undefined || rxMax === undefined || rx === 0 || rx >= rxMax) {
@@ -40,7 +40,24 @@ export function ringFix(
     ].join('; '),
     takesEffect: 'at-once',
     steps: [{ kind: 'ethtool', interface: name, setting: 'rx', from: String(rx), to: String(to) }],
-    expect: { counter, change: 'stops-rising', traffic: `link ${name}.rx_packets` },
+    expect,
+  };
+}
+
+/** Without ethtool nobody knows how long the ring is, nor can make it longer. */
+export function seeRingFix(name: string): Fix {
+  return {
+    id: 'install-ethtool',
+    title: `Install ethtool, so that the ring of ${name} can be seen and changed`,
+    risk: 'none',
+    cost: 'a small package',
+    takesEffect: 'at-once',
+    steps: [
+      {
+        kind: 'manual',
+        text: `ethtool is not installed or did not answer, so neither the size of the ring nor the driver's own statistics are known. Install the package ethtool and measure again; by hand: ethtool -g ${name}, ethtool -S ${name}.`,
+      },
+    ],
   };
 }
 

@@ -7,8 +7,14 @@ import type { CauseFinding, Observation } from '../../src/model/rule.ts';
 /** One interface at both ends of the window. */
 export interface Card {
   readonly name: string;
-  readonly first: { readonly nic: Nic; readonly link: Link };
-  readonly last: { readonly nic: Nic; readonly link: Link };
+  readonly first: CardReading;
+  readonly last: CardReading;
+}
+
+export interface CardReading {
+  readonly link: Link;
+  /** Undefined: ethtool is missing, or told nothing. */
+  readonly nic: Nic | undefined;
 }
 
 /** Packets that a card lost because its receive ring was empty. */
@@ -24,7 +30,7 @@ export interface RingLoss {
 
 /** What the counters of a card say about its receive ring; undefined: nothing. */
 export function ringLoss(card: Card): RingLoss | undefined {
-  const driver = nicDriver(card.last.nic.settings?.driver);
+  const driver = nicDriver(card.last.nic?.settings?.driver);
   const rises: Rises = { statistics: statisticRises(card), standard: standardRises(card) };
   return driver === undefined
     ? (standardLoss({}, rises) ?? guessedLoss(rises))
@@ -125,8 +131,8 @@ function most(rises: readonly Rise[]): Rise | undefined {
 }
 
 function statisticRises({ name, first, last }: Card): readonly Rise[] {
-  const before = sumByTemplate(first.nic.statistics ?? new Map());
-  return [...sumByTemplate(last.nic.statistics ?? new Map())].flatMap(([template, now]) =>
+  const before = sumByTemplate(first.nic?.statistics ?? new Map());
+  return [...sumByTemplate(last.nic?.statistics ?? new Map())].flatMap(([template, now]) =>
     toRise(
       template,
       `ethtool -S ${name}`,
