@@ -14,11 +14,13 @@ const STRICT = 1;
 const LOOSE = 2;
 /** The counters of an interface are not read at the same instant as the filter's: it must have had half as many packets. */
 const SUSPECT_SHARE = 0.5;
-/** More suspects than this are listed by number only. */
+/** More suspects than these are counted, not named. */
 const NAMED_SUSPECTS = 3;
 
 interface Suspect {
   readonly name: string;
+  /** Of its own setting. */
+  readonly key: string;
   /** The interface's own setting. */
   readonly own: number;
   /** What the kernel uses: the higher of `all` and the interface's own (IN_DEV_RPFILTER). */
@@ -75,8 +77,8 @@ export default defineRule({
             first: String(first),
             last: String(last),
           },
-          ...suspects.slice(0, NAMED_SUSPECTS).map(({ name, own, effective }) => ({
-            source: `net.ipv4.conf.${name}.rp_filter`,
+          ...suspects.slice(0, NAMED_SUSPECTS).map(({ name, key, own, effective }) => ({
+            source: key,
             text: `${modeName(effective)} mode is in force on ${name}: the higher of all = ${sysctl.last.number(allKey) ?? 'unknown'} and ${name} = ${own}`,
             last: String(own),
           })),
@@ -97,7 +99,7 @@ export default defineRule({
             because: 'packets with impossible addresses do not move this counter',
           },
         ],
-        fixes: suspects.slice(0, NAMED_SUSPECTS).map((suspect) => fixFor(suspect)),
+        fixes: suspects.slice(0, NAMED_SUSPECTS).map(fixFor),
         claims: [
           { reason: 'IP_RPFILTER', packets },
           {
@@ -122,12 +124,13 @@ function suspectsOf(sysctl: Sysctl, link: Sampled<Links> | undefined, packets: n
   const names = link === undefined ? namesFromKeys(sysctl) : [...link.last.interfaces.keys()];
   return names
     .flatMap((name): Suspect[] => {
+      const key = interfaceKey('net.ipv4.conf', name, 'rp_filter');
       const own = sysctl.forInterface('net.ipv4.conf', name, 'rp_filter');
-      if (own === undefined || name === 'lo') return [];
+      if (key === undefined || own === undefined || name === 'lo') return [];
       const before = link?.first.interfaces.get(name)?.rxPackets;
       const after = link?.last.interfaces.get(name)?.rxPackets;
       const rxPackets = link === undefined ? packets : rise(before, after);
-      return [{ name, own, effective: Math.max(all, own), rxPackets }];
+      return [{ name, key, own, effective: Math.max(all, own), rxPackets }];
     })
     .filter(
       ({ effective, rxPackets }) => effective >= STRICT && rxPackets >= packets * SUSPECT_SHARE,
@@ -148,19 +151,20 @@ function modeName(effective: number): string {
 function meaning(suspects: readonly Suspect[]): string {
   const [only, second] = suspects;
   if (only === undefined) {
-    return 'Packets came in by an interface that the route back to their source does not use. The filter is off now: it was changed while measuring.';
+    return 'Packets came in by an interface that the route back to their source does not use. No interface with that much traffic has the filter in force now: it was switched off while measuring, or the interface is gone.';
   }
   if (second !== undefined) {
-    return `Packets came in by an interface that the route back to their source does not use. The kernel does not count which one: it is one of ${suspects.map(({ name }) => name).join(', ')}.`;
+    const names = suspects.slice(0, NAMED_SUSPECTS).map(({ name }) => name);
+    const more = suspects.length - names.length;
+    return `Packets came in by an interface that the route back to their source does not use. The kernel does not count which one: it is one of ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
   }
   return only.effective === STRICT
-    ? `Packets came in by ${only.name}, but the route back to their source leaves by another interface, and strict mode refuses that.`
-    : `Packets came in by ${only.name} from sources to which this host has no route at all; loose mode refuses only those.`;
+    ? `Packets came in by ${only.name}, but the route back to their source does not lead out of it, and strict mode refuses that.`
+    : `Packets came in by ${only.name} from sources to which this host has no route at all, or ${only.name} has no address; loose mode refuses only those.`;
 }
 
-function fixFor({ name, own, effective }: Suspect): Fix {
-  const key = interfaceKey('net.ipv4.conf', name, 'rp_filter');
-  if (effective >= LOOSE || key === undefined) {
+function fixFor({ name, key, own, effective }: Suspect): Fix {
+  if (effective >= LOOSE) {
     return {
       id: `route-back-${name}`,
       title: `Give the host a route to the senders behind ${name}`,
