@@ -3,83 +3,133 @@ import type { ListedFix } from '../fix/listed-fix.ts';
 import type { FixPlan } from '../fix/plan.ts';
 import type { FixPreview, StepPreview } from '../fix/preview.ts';
 import type { FixResult } from '../fix/run.ts';
-import type { Reading } from '../model/reading.ts';
 import type { UnfinishedFix } from '../fix/unfinished.ts';
-import { printable } from '../render/printable.ts';
+import type { Reading } from '../model/reading.ts';
+import { Page, type Content, type PageOptions } from '../render/page.ts';
 
-/** What will be applied, and what only the administrator can do. */
-export function planText(plan: FixPlan): string {
-  const lines: string[] = [];
-  if (plan.refused !== undefined) lines.push(`Nothing is changed: ${plan.refused}.`);
-  for (const name of plan.unknown) lines.push(`${name}: no such cause or fix in this report.`);
-  if (plan.printed.length > 0) lines.push('Not applied by whydrop:');
-  for (const { name, fix, why } of plan.printed) {
-    lines.push(`  ${name}: ${fix.title} (${why})`);
-    for (const step of fix.steps)
-      lines.push(`    ${step.kind === 'manual' ? step.text : step.command}`);
+/** A paragraph, or a command to copy. */
+export type Line =
+  | { readonly text: string | Content; readonly label?: string; readonly indent?: number }
+  | { readonly command: string; readonly indent: number };
+
+/** Wraps lines for the terminal; nothing from the machine gets there raw. No lines are no text. */
+export function layOut(lines: readonly Line[], look: PageOptions): string {
+  if (lines.length === 0) return '';
+  const page = new Page(look);
+  for (const line of lines) {
+    const { indent = 0 } = line;
+    if ('command' in line) page.command(line.command, indent);
+    else {
+      const content = typeof line.text === 'string' ? [line.text] : line.text;
+      page.paragraph(content, indent, line.label === undefined ? [] : [line.label]);
+    }
   }
-  if (plan.apply.length === 0) lines.push('There is nothing that whydrop can apply itself.');
-  return lines.length === 0 ? '' : text(['', ...lines]);
+  return page.toString();
+}
+
+export const plainLines = (...texts: readonly string[]): readonly Line[] =>
+  texts.map((text) => ({ text }));
+
+/** Columns of what follows a label. */
+const LABELLED = 11;
+
+function labelled(label: string, text: string): Line {
+  return { label: `  ${label}`, text, indent: LABELLED };
+}
+
+/** What will not be applied, and why. Nothing when everything will be. */
+export function planLines(plan: FixPlan): readonly Line[] {
+  const printed = plan.printed.flatMap(({ name, fix, why }): Line[] => [
+    { text: `${name}: ${fix.title} (${why})`, indent: 2 },
+    ...fix.steps.map((step) =>
+      step.kind === 'manual'
+        ? { text: step.text, indent: 4 }
+        : { command: step.command, indent: 4 },
+    ),
+  ]);
+  return [
+    ...(plan.refused === undefined ? [] : plainLines(`Nothing is changed: ${plan.refused}.`)),
+    ...plainLines(
+      ...plan.unknown.map((name) => `${name}: no such cause or fix in this report.`),
+      ...(printed.length > 0 ? ['Not applied by whydrop:'] : []),
+    ),
+    ...printed,
+    ...(plan.apply.length === 0
+      ? plainLines('There is nothing that whydrop can apply itself.')
+      : []),
+  ];
 }
 
 /** Current and new value, who else sets it, what it costs, how to take it back. */
-export function previewText({ fix, steps, persist }: FixPreview): string {
-  const lines = [
-    '',
-    `${fix.name}: ${fix.fix.title}`,
-    `  Risk: ${fix.fix.risk}. Cost: ${fix.fix.cost}.`,
+export function previewLines({ fix: { fix }, steps, persist }: FixPreview): readonly Line[] {
+  return [
+    {
+      text: [
+        { text: fix.title, style: 'title' },
+        { text: `[risk: ${fix.risk}]`, tag: true },
+      ],
+    },
+    ...steps.flatMap(stepLines),
+    labelled('Cost', fix.cost),
+    ...(fix.takesEffect === 'new-sockets'
+      ? [labelled('Then', 'Counts for sockets opened from then on: restart the program.')]
+      : []),
+    ...(persist === undefined
+      ? []
+      : [
+          labelled('At boot', `Set again from ${persist.file}.`),
+          ...persist.warnings.map((warning) => labelled('Mind', warning)),
+        ]),
+    labelled('Undo', '`whydrop undo`, or by hand:'),
+    ...steps.map(({ undoCommand }) => ({ command: undoCommand, indent: LABELLED })),
   ];
-  for (const step of steps) lines.push(...stepLines(step));
-  if (fix.fix.takesEffect === 'new-sockets') {
-    lines.push('  Counts for sockets opened from then on: restart the program afterwards.');
-  }
-  if (persist !== undefined)
-    lines.push(
-      `  Kept over a reboot in ${persist.file}.`,
-      ...persist.warnings.map((warning) => `  Mind: ${warning}`),
-    );
-  return text(lines);
 }
 
-function stepLines(step: StepPreview): string[] {
-  const current =
-    step.current.status === 'ok' ? step.current.value : `unreadable (${step.current.reason})`;
-  const lines = [`  ${step.key}: ${current} -> ${step.to} (${step.where})`];
-  if (step.problem !== undefined) lines.push(`    Cannot be applied: ${step.problem}`);
-  if (step.alsoChanges.length > 0)
-    lines.push(`    The kernel changes along: ${step.alsoChanges.join(', ')}`);
-  const boot = step.boot?.winner;
-  if (boot !== undefined)
-    lines.push(`    At boot ${boot.file} sets it to ${boot.value}; that returns unless --persist`);
-  lines.push(`    Undo: ${step.undoCommand}`);
-  return lines;
+function stepLines({ key, where, current, to, problem, alsoChanges, boot }: StepPreview): Line[] {
+  const now = current.status === 'ok' ? current.value : `unreadable (${current.reason})`;
+  const winner = boot?.winner;
+  return [
+    labelled('Change', `${key}: ${now} → ${to} (${where})`),
+    ...(problem === undefined ? [] : [labelled('', `Cannot be applied: ${problem}`)]),
+    ...(alsoChanges.length === 0
+      ? []
+      : [labelled('', `The kernel changes along: ${alsoChanges.join(', ')}`)]),
+    ...(winner === undefined
+      ? []
+      : [
+          labelled(
+            '',
+            `At boot ${winner.file} sets it to ${winner.value ?? ''}: that comes back, unless --persist.`,
+          ),
+        ]),
+  ];
 }
 
-/** One line for what just happened; nothing for what the results repeat. */
-export function eventText(event: FixEvent): string {
+/** What just happened; nothing for what the results repeat. */
+export function eventLines(event: FixEvent): readonly Line[] {
   switch (event.type) {
     case 'written': {
       const kernel = event.adjusted ? ` (the kernel made it ${event.became})` : '';
-      return text([`Set ${event.key}: ${event.from} -> ${event.to}${kernel}, ${event.where}`]);
+      return plainLines(`Set ${event.key}: ${event.from} → ${event.to}${kernel}, ${event.where}`);
     }
     case 'measuring':
-      return text(['Measuring again, to see whether it helped']);
+      return plainLines('Measuring again, to see whether it helped');
     case 'restored':
-      return text([restoreLine(event.step)]);
+      return plainLines(restoreText(event.step));
     case 'persisted':
-      return text([`Wrote ${event.keys.join(', ')} to ${event.file}`]);
+      return plainLines(`Wrote ${event.keys.join(', ')} to ${event.file}`);
     case 'warning':
-      return text([`Mind: ${event.text}`]);
+      return plainLines(`Mind: ${event.text}`);
     case 'journalled':
     case 'refused':
     case 'declined':
     case 'not-needed':
     case 'judged':
-      return '';
+      return [];
   }
 }
 
-export function restoreLine({ key, where, result, to, reason }: StepRestore): string {
+function restoreText({ key, where, result, to, reason }: StepRestore): string {
   switch (result) {
     case 'restored':
       return `Restored ${key} = ${to}, ${where}`;
@@ -101,54 +151,44 @@ const OUTCOMES: Readonly<Record<FixResult['outcome'], string>> = {
   'not-needed': 'Not needed',
 };
 
-export function resultsText(plan: FixPlan, results: Reading<readonly FixResult[]>): string {
-  if (results.status !== 'ok') return text([`Nothing was changed: ${results.reason}.`]);
-  const lines = results.value.flatMap(({ fix, id, outcome, reason, judgement, newCauses = [] }) => {
+export function resultLines(results: Reading<readonly FixResult[]>): readonly Line[] {
+  if (results.status !== 'ok') return plainLines(`Nothing was changed: ${results.reason}.`);
+  return results.value.flatMap(({ fix, id, outcome, reason, judgement, newCauses = [] }) => {
     const rate = judgement?.rate;
     const rates =
       rate === undefined
         ? ''
         : ` (${rate.before.toFixed(1)}/s before, ${rate.after.toFixed(1)}/s after)`;
     return [
-      `${OUTCOMES[outcome]}: ${fix.name}: ${reason}${rates}`,
-      ...newCauses.map(({ title, packets }) => `  New since: ${title} (${packets} packets)`),
+      { text: `${OUTCOMES[outcome]}: ${fix.name}: ${reason}${rates}` },
+      ...newCauses.map(({ title, packets }) => ({
+        text: `New since: ${title} (${packets} packets)`,
+        indent: 2,
+      })),
       ...(id !== undefined && outcome !== 'failed'
-        ? [`  Take it back with: whydrop undo ${id}`]
+        ? [{ text: `Take it back with: whydrop undo ${id}`, indent: 2 }]
         : []),
     ];
   });
-  return plan.apply.length === 0 ? '' : text(['', ...lines]);
 }
 
-export function unfinishedText(unfinished: readonly UnfinishedFix[]): string {
-  if (unfinished.length === 0) return '';
-  return text([
-    'An earlier run of whydrop was interrupted while it changed settings:',
-    ...unfinished.flatMap((fix) => listedLines(fix)),
-    ...unfinished.map(({ id }) => `Restore the old values with: whydrop undo ${id}`),
-  ]);
-}
-
-export function listedLines({
-  id,
-  appliedAt,
-  name,
-  phase,
-  outcome,
-  steps,
-  persisted,
-}: ListedFix): string[] {
+export function unfinishedLines(unfinished: readonly UnfinishedFix[]): readonly Line[] {
+  if (unfinished.length === 0) return [];
   return [
-    `${id}  ${name}  ${appliedAt}  ${phase}${outcome === null ? '' : `, ${outcome}`}`,
-    ...steps.map(({ key, where, before, to, live }) => {
-      const now = live.status === 'ok' ? live.value : live.reason;
-      return `  ${key}: ${before} -> ${to}, now ${now} (${where})`;
-    }),
-    ...(persisted.length > 0 ? [`  also at boot: ${persisted.join(', ')}`] : []),
+    ...plainLines('An earlier run of whydrop was interrupted while it changed settings:'),
+    ...unfinished.flatMap(listedLines),
+    ...unfinished.map(({ id }) => ({ text: `Put the old values back with: whydrop undo ${id}` })),
   ];
 }
 
-/** Joins lines for the terminal; nothing from the machine gets there raw. */
-export function text(lines: readonly string[]): string {
-  return lines.map((line) => `${printable(line)}\n`).join('');
+export function listedLines(fix: ListedFix): readonly Line[] {
+  const { id, appliedAt, name, phase, outcome, steps, persisted } = fix;
+  return [
+    { text: `${id}  ${name}  ${appliedAt}  ${phase}${outcome === null ? '' : `, ${outcome}`}` },
+    ...steps.map(({ key, where, before, to, live }) => {
+      const now = live.status === 'ok' ? live.value : live.reason;
+      return { text: `${key}: ${before} → ${to}, now ${now} (${where})`, indent: 2 };
+    }),
+    ...(persisted.length > 0 ? [{ text: `also at boot: ${persisted.join(', ')}`, indent: 2 }] : []),
+  ];
 }

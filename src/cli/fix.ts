@@ -10,10 +10,10 @@ import { runFixes } from '../fix/run.ts';
 import { Asker, canAsk } from '../wizard/ask.ts';
 import { environmentOf } from './environment.ts';
 import { fixJson } from './fix-json.ts';
-import { planText, previewText, resultsText } from './fix-text.ts';
+import { layOut, planLines, previewLines, resultLines, type Line } from './fix-text.ts';
 import { Interrupted, type Interruption } from './interrupt.ts';
 import { openHost } from './measure.ts';
-import { deliver, isPlain, print, wantsJson } from './output.ts';
+import { deliver, isPlain, lookOf, print, wantsJson } from './output.ts';
 import { diagnoseWithProgress, present, type ReportFlags } from './report.ts';
 import { settleUnfinished, warnOfUnfinished } from './unfinished.ts';
 import { UsageError } from './usage-error.ts';
@@ -56,7 +56,8 @@ export async function runFix(
   const ask = new Asker(interrupted, isPlain(flags));
   const host = await openHost(flags.netns ?? null);
   try {
-    const settled = asks && !dryRun ? await settleUnfinished(ask) : !(await warnOfUnfinished());
+    const settled =
+      asks && !dryRun ? await settleUnfinished(ask, flags) : !(await warnOfUnfinished(flags));
     if (!settled && !dryRun) return REFUSED;
     const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
     if (!wantsJson(flags)) await present(diagnosis.report, flags);
@@ -80,12 +81,16 @@ export async function fixDiagnosed(
   const { report } = diagnosis;
   const json = wantsJson(flags);
   const plan = planFixes(report, { only, safeOnly: flags.safeOnly === true });
-  if (!json) await print(planText(plan));
-  const environment = environmentOf((text) => process.stderr.write(text));
+  const say = async (lines: readonly Line[]): Promise<void> => {
+    if (!json && lines.length > 0) await print(`\n${layOut(lines, lookOf(flags))}`);
+  };
+  const look = lookOf(flags, process.stderr);
+  const environment = environmentOf(look);
+  await say(planLines(plan));
   if (flags.dryRun === true) {
     const previews = await previewAll(plan, environment, flags);
     if (json) await deliver(fixJson(report, plan, { previews }), flags);
-    else await print(previews.map(previewText).join(''));
+    for (const preview of previews) await say(previewLines(preview));
     return plan.refused === undefined ? 0 : REFUSED;
   }
 
@@ -94,7 +99,7 @@ export async function fixDiagnosed(
     persist: flags.persist === true,
     signal: interrupted.signal,
     confirm: async (preview) => {
-      process.stderr.write(previewText(preview));
+      process.stderr.write(`\n${layOut(previewLines(preview), look)}`);
       return flags.yes === true || confirmed(ask, preview);
     },
     ...(flags.verify
@@ -105,7 +110,7 @@ export async function fixDiagnosed(
       : {}),
   });
   if (json) await deliver(fixJson(report, plan, { results }), flags);
-  else await print(resultsText(plan, results));
+  else if (plan.apply.length > 0) await say(resultLines(results));
   return fixExitCode(results);
 }
 

@@ -1,5 +1,6 @@
 import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { TextOptions } from '../render/text.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface OutputFlags {
@@ -77,30 +78,33 @@ export function wantsJson({ json, format }: OutputFlags): boolean {
 }
 
 /** No box, no colour, nothing that moves: asked for, or for terminals and readers that need it. */
-export function isPlain({ plain }: Pick<OutputFlags, 'plain'>): boolean {
+export function isPlain({ plain }: { plain?: boolean | undefined }): boolean {
   return plain === true || process.env['TERM'] === 'dumb' || isSet('ACCESSIBLE');
 }
 
-export interface Look {
-  readonly width: number;
-  readonly color: boolean;
-  readonly plain: boolean;
-  readonly verbose: boolean;
+export type LookFlags = Partial<Pick<OutputFlags, 'color' | 'plain' | 'verbose'>>;
+
+/** Off a terminal: a width that suits mail and editors. */
+const FILE_COLUMNS = 100;
+
+/** How text should look on a stream. */
+export function lookOf(
+  { color = 'auto', plain, verbose }: LookFlags,
+  stream: NodeJS.WriteStream = process.stdout,
+): TextOptions {
+  const bare = isPlain({ plain });
+  const automatic = stream.isTTY && !isSet('NO_COLOR') && !bare;
+  return {
+    width: stream.isTTY ? stream.columns : FILE_COLUMNS,
+    color: color === 'always' || (color === 'auto' && automatic),
+    plain: bare,
+    verbose: verbose === true,
+  };
 }
 
-/** How the text of a report should look, on this terminal or in this file. */
-export function lookOf(flags: OutputFlags): Look {
-  const { stdout } = process;
-  const toTerminal = stdout.isTTY && flags.output === undefined;
-  const plain = isPlain(flags);
-  return {
-    width: Math.min(120, Math.max(40, toTerminal ? stdout.columns : 100)),
-    color:
-      flags.color === 'always' ||
-      (flags.color === 'auto' && toTerminal && !isSet('NO_COLOR') && !plain),
-    plain,
-    verbose: flags.verbose === true,
-  };
+/** How text should look in the file of -o. */
+export function fileLook(flags: LookFlags): TextOptions {
+  return { ...lookOf(flags), width: FILE_COLUMNS, color: false };
 }
 
 function isSet(name: string): boolean {

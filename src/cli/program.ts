@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { commands, UNNAMED, type CommandSpec } from './commands.ts';
-import { Interrupted, interruptible, type Interruption } from './interrupt.ts';
+import { Interrupted, interruptible } from './interrupt.ts';
 import { endsWhenReaderLeaves } from './output.ts';
 import type { OptionSpec } from './options.ts';
 import { UsageError } from './usage-error.ts';
@@ -13,7 +13,7 @@ const UNKNOWN = 3;
 export async function runProgram(argv: readonly string[]): Promise<number> {
   endsWhenReaderLeaves();
   const interrupted = interruptible();
-  let exitCode = 0;
+  const outcome = { exitCode: 0, debug: false };
   const program = new Command('whydrop')
     .description('Why does this Linux host drop packets, and what do I change?')
     .usage('[command] [options]')
@@ -21,22 +21,24 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
     .exitOverride()
-    .showHelpAfterError('(whydrop --help shows what it can do)')
+    .configureOutput({ outputError })
+    .showHelpAfterError('whydrop --help shows what it can do.')
     .addHelpText('after', GENERAL_HELP);
   for (const spec of commands) {
     program.addCommand(
-      build(spec, interrupted, (code) => {
-        exitCode = code;
+      build(spec, async (operands, flags) => {
+        outcome.debug = flags['debug'] === true;
+        outcome.exitCode = await spec.run(operands, flags, interrupted);
       }),
       { hidden: spec.hidden === true },
     );
   }
   try {
     await program.parseAsync([...withCommand(argv)], { from: 'user' });
-    return interrupted.exitCode() ?? exitCode;
+    return interrupted.exitCode() ?? outcome.exitCode;
   } catch (error) {
     if (error instanceof Interrupted) return interrupted.exitCode() ?? UNKNOWN;
-    return explain(error, argv.includes('--debug'));
+    return explain(error, outcome.debug);
   }
 }
 
@@ -62,10 +64,14 @@ function withCommand(argv: readonly string[]): readonly string[] {
 
 function build(
   spec: CommandSpec,
-  interrupted: Interruption,
-  done: (exitCode: number) => void,
+  run: (operands: readonly string[], flags: Record<string, unknown>) => Promise<void>,
 ): Command {
-  const command = new Command(spec.name).description(spec.summary).exitOverride();
+  const named = spec.name === UNNAMED ? 'whydrop' : `whydrop ${spec.name}`;
+  const command = new Command(spec.name)
+    .description(spec.summary)
+    .exitOverride()
+    .configureOutput({ outputError })
+    .showHelpAfterError(`${named} --help shows what it takes.`);
   command.helpOption('-h, --help', 'show this help');
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.help);
   for (const option of spec.options) command.addOption(toOption(option));
@@ -82,9 +88,14 @@ function build(
         command.setOptionValue(name, String(command.getOptionValue(name)).split(','));
       }
     }
-    done(await spec.run(command.args, command.opts(), interrupted));
+    await run(command.args, command.opts());
   });
   return command;
+}
+
+/** As every other message of whydrop. */
+function outputError(text: string, write: (text: string) => void): void {
+  write(text.replace(/^error: /, 'whydrop: '));
 }
 
 function toOption(spec: OptionSpec): Option {

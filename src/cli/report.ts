@@ -4,7 +4,7 @@ import type { Report } from '../model/report.ts';
 import { exitCodeOf } from '../engine/verdict.ts';
 import { Interrupted, type Interruption } from './interrupt.ts';
 import { measure, measureRequest, openHost, type MeasureFlags } from './measure.ts';
-import { deliver, isPlain, lookOf, wantsJson, type OutputFlags } from './output.ts';
+import { deliver, fileLook, isPlain, lookOf, wantsJson, type OutputFlags } from './output.ts';
 import { withProgress } from './progress.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -19,7 +19,7 @@ export async function runReport(
   const host =
     flags.from === undefined ? await openHost(flags.netns ?? null) : await replay(flags.from);
   try {
-    if (!host.facts.recorded) await (await import('./unfinished.ts')).warnOfUnfinished();
+    if (!host.facts.recorded) await (await import('./unfinished.ts')).warnOfUnfinished(flags);
     const { report } = await diagnoseWithProgress(host, flags, signal);
     await present(report, flags);
     return exitCodeOf(report.verdict, flags.failOn);
@@ -61,7 +61,7 @@ async function render(report: Report, flags: OutputFlags): Promise<string> {
     return renderJson(report);
   }
   const { renderText } = await import('../render/text.ts');
-  return renderText(report, lookOf(flags));
+  return renderText(report, flags.output === undefined ? lookOf(flags) : fileLook(flags));
 }
 
 async function replay(path: string): Promise<Host> {

@@ -1,8 +1,8 @@
 import type { FixEnvironment } from '../fix/environment.ts';
 import { listFixes, undoFixes, type UndoResult } from '../fix/undo.ts';
 import { environmentOf } from './environment.ts';
-import { listedLines, text } from './fix-text.ts';
-import { print } from './output.ts';
+import { layOut, listedLines, plainLines, type Line } from './fix-text.ts';
+import { lookOf, print } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 interface UndoFlags {
@@ -18,7 +18,7 @@ const NOTHING_IN_PLACE = 'Nothing that whydrop changed here is still in place.';
 
 /** `whydrop undo [ID]`. @returns the exit code: 0 listed or restored, 2 not all restored */
 export async function runUndo([id]: readonly string[], flags: UndoFlags): Promise<number> {
-  const environment = environmentOf((line) => process.stderr.write(line));
+  const environment = environmentOf(lookOf({}, process.stderr));
   return id === undefined ? list(environment, flags) : undo(environment, id, flags);
 }
 
@@ -30,12 +30,14 @@ async function list(environment: FixEnvironment, { json }: UndoFlags): Promise<n
   await print(
     json === true
       ? toJson({ fixes, damaged })
-      : text([
+      : toText([
           ...inPlace.flatMap(listedLines),
-          ...damaged.map(({ file, reason }) => `Cannot be read: ${file}: ${reason}`),
-          inPlace.length === 0
-            ? NOTHING_IN_PLACE
-            : 'Take one back with `whydrop undo ID`, all with `whydrop undo all`.',
+          ...plainLines(
+            ...damaged.map(({ file, reason }) => `Cannot be read: ${file}: ${reason}`),
+            inPlace.length === 0
+              ? NOTHING_IN_PLACE
+              : 'Take one back with `whydrop undo ID`, all with `whydrop undo all`.',
+          ),
         ]),
   );
   return damaged.length === 0 ? 0 : UNKNOWN;
@@ -50,8 +52,12 @@ async function undo(
   if (undone.status !== 'ok') throw new UsageError(undone.reason);
   const results = undone.value;
   const lines = results.length === 0 ? [NOTHING_IN_PLACE] : results.map(resultLine);
-  await print(json === true ? toJson({ results }) : text(lines));
+  await print(json === true ? toJson({ results }) : toText(plainLines(...lines)));
   return results.every(({ complete }) => complete) ? 0 : NOT_RESTORED;
+}
+
+function toText(lines: readonly Line[]): string {
+  return layOut(lines, lookOf({}));
 }
 
 function toJson(content: object): string {

@@ -1,15 +1,16 @@
 import type { Asker } from '../wizard/ask.ts';
 import { findUnfinished, resolveUnfinished, type UnfinishedFix } from '../fix/unfinished.ts';
 import { environmentOf } from './environment.ts';
-import { listedLines, text, unfinishedText } from './fix-text.ts';
+import { layOut, listedLines, plainLines, unfinishedLines } from './fix-text.ts';
+import { lookOf, type LookFlags } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
  * Says on stderr what a killed run left half-way. @returns whether there is something
  */
-export async function warnOfUnfinished(): Promise<boolean> {
+export async function warnOfUnfinished(flags: LookFlags): Promise<boolean> {
   const unfinished = await unfinishedFixes();
-  process.stderr.write(unfinishedText(unfinished));
+  process.stderr.write(layOut(unfinishedLines(unfinished), lookOf(flags, process.stderr)));
   return unfinished.length > 0;
 }
 
@@ -17,13 +18,13 @@ export async function warnOfUnfinished(): Promise<boolean> {
  * Offers to put right what a killed run left half-way. @returns whether nothing is left to be put right
  * @throws UsageError when that fails
  */
-export async function settleUnfinished(ask: Asker): Promise<boolean> {
-  const environment = environmentOf((line) => process.stderr.write(line));
+export async function settleUnfinished(ask: Asker, flags: LookFlags): Promise<boolean> {
+  const look = lookOf(flags, process.stderr);
+  const environment = environmentOf(look);
   let settled = true;
   for (const fix of await unfinishedFixes()) {
-    process.stderr.write(
-      text(['An earlier run was interrupted while it changed this:', ...listedLines(fix)]),
-    );
+    const lines = plainLines('An earlier run was interrupted while it changed this:');
+    process.stderr.write(layOut([...lines, ...listedLines(fix)], look));
     const choice = await ask.choose('What shall become of it?', [
       { name: 'Put the old values back', value: 'restore' as const },
       ...(fix.choices.includes('finish')
@@ -45,7 +46,7 @@ export async function settleUnfinished(ask: Asker): Promise<boolean> {
 async function unfinishedFixes(): Promise<readonly UnfinishedFix[]> {
   // The journal is root's; others could neither read nor mend it.
   if (process.getuid?.() !== 0) return [];
-  const unfinished = await findUnfinished(environmentOf(() => {}));
+  const unfinished = await findUnfinished(environmentOf(null));
   // Not ok: another whydrop is at work, or the journal is damaged, which fix and undo will say.
   return unfinished.status === 'ok' ? unfinished.value : [];
 }

@@ -1,9 +1,12 @@
+import type { Key } from 'node:readline';
 import { createInterface } from 'node:readline/promises';
 import { Interrupted, type Interruption } from '../cli/interrupt.ts';
 import { UsageError } from '../cli/usage-error.ts';
 
 export interface Choice<Value> {
   readonly name: string;
+  /** What stands on the screen once it is chosen. */
+  readonly short?: string;
   readonly value: Value;
 }
 
@@ -36,7 +39,7 @@ export class Asker {
           type: 'select',
           message,
           pageSize: 12,
-          choices: choices.map(({ name }, index) => ({ name, value: index })),
+          choices: choices.map(({ name, short = name }, index) => ({ name, short, value: index })),
         });
     const chosen = choices[Number(index)];
     if (chosen === undefined) throw new Interrupted();
@@ -91,11 +94,17 @@ export class Asker {
     if (!canAsk()) {
       throw new UsageError('this needs a terminal to ask on; `whydrop report` never asks');
     }
+    const { stdin } = process;
     const ended = new AbortController();
     const end = (): void => {
       ended.abort();
     };
-    process.stdin.once('end', end);
+    // A terminal in raw mode makes Ctrl-D a key.
+    const onKey = (_: unknown, { ctrl, name }: Key): void => {
+      if (ctrl === true && name === 'd') end();
+    };
+    stdin.on('end', end);
+    stdin.on('keypress', onKey);
     try {
       return await question(AbortSignal.any([this.#interrupted.signal, ended.signal]));
     } catch (error) {
@@ -105,7 +114,8 @@ export class Asker {
       }
       throw error;
     } finally {
-      process.stdin.off('end', end);
+      stdin.off('end', end);
+      stdin.off('keypress', onKey);
     }
   }
 }

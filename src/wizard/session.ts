@@ -3,9 +3,10 @@ import type { Report, ReportCause } from '../model/report.ts';
 import { rules } from '../../rules/index.ts';
 import { exitCodeOf } from '../engine/verdict.ts';
 import { fixDiagnosed, type FixFlags } from '../cli/fix.ts';
+import { layOut, plainLines, type Line } from '../cli/fix-text.ts';
 import { Interrupted, type Interruption } from '../cli/interrupt.ts';
 import { openHost } from '../cli/measure.ts';
-import { isPlain, print } from '../cli/output.ts';
+import { isPlain, lookOf, print } from '../cli/output.ts';
 import { DEFAULT_DURATION } from '../cli/options.ts';
 import { diagnoseWithProgress, present } from '../cli/report.ts';
 import { settleUnfinished } from '../cli/unfinished.ts';
@@ -31,7 +32,7 @@ export async function runSession(
       ? 'Nothing is changed unless you say so. Ctrl-C ends this at any time.\n'
       : 'Without root much cannot be seen: `sudo whydrop` finds more.\n',
   );
-  await settleUnfinished(ask);
+  await settleUnfinished(ask, flags);
   const symptom = await ask.choose(
     'What do you see?',
     symptoms.map((value) => ({ name: value.name, value })),
@@ -116,7 +117,7 @@ async function measureAndTalk(session: Session): Promise<number | undefined> {
   const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
   const { report } = diagnosis;
   await present(report, flags);
-  await print(notFound(report, symptom));
+  await print(layOut(notFound(report, symptom), lookOf(flags)));
   let exitCode = exitCodeOf(report.verdict, flags.failOn);
   let changed = false;
   for (;;) {
@@ -190,7 +191,8 @@ function actionsFor(cause: ReportCause): readonly Choice<Action>[] {
     ...(fixable
       ? [
           {
-            name: 'Fix it: see the change first, then decide',
+            name: 'Fix it (shows the change, then asks)',
+            short: 'Fix it',
             value: { kind: 'fix', cause } as const,
           },
         ]
@@ -210,16 +212,27 @@ function isRoot(): boolean {
 }
 
 /** Says of a quiet report that it looked for what the user sees. */
-function notFound({ causes, notJudged }: Report, symptom: Symptom): string {
+function notFound({ causes, notJudged }: Report, symptom: Symptom): readonly Line[] {
   const unjudged = new Set(notJudged.map(({ rule }) => rule));
   const judged = symptom.causes.filter((id) => !unjudged.has(id));
-  if (causes.length > 0 || judged.length === 0) return '';
-  return `\nLooked for, as you see that, and not found: ${judged.join(', ')}.\n`;
+  if (causes.length > 0 || judged.length === 0) return [];
+  return plainLines(`Of what causes that, nothing was at work: ${judged.join(', ')}.`);
 }
 
 /** One cause with all its evidence, without what the first report has said already. */
 function evidenceFor(report: Report, cause: ReportCause): Report {
-  return { ...report, causes: [cause], benign: [], unexplained: [], notes: [], checks: [] };
+  return {
+    ...report,
+    causes: [cause],
+    benign: [],
+    unexplained: [],
+    elsewhere: { ...report.elsewhere, packets: 0 },
+    notJudged: [],
+    notes: [],
+    checks: [],
+    suppressed: [],
+    crashed: [],
+  };
 }
 
 async function explain({ id }: ReportCause): Promise<void> {
