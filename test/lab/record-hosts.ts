@@ -16,7 +16,10 @@ const expected = JSON.parse(await readFile(list, 'utf8').catch(() => '{}')) as R
   unknown
 >;
 for (const scenario of faults) {
-  const file = `${scenario.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}.whydrop.gz`;
+  const file = `${scenario.name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/-$/, '')}.whydrop.gz`;
   const pair = await makePair();
   try {
     await scenario.setUp(pair);
