@@ -101,6 +101,13 @@ test('look-alike: what the flow limit refused is not counted here', () => {
   const held = { dropped: 100, flowLimit: 100 };
   expect(judge({ cpus: [held], drops: cpuBacklog(100) })).toBeUndefined();
   expect(judge({ cpus: [{ dropped: 130, flowLimit: 100 }] })?.packets).toBe(30);
+  // It counts on the CPU that passes packets on, the queue on the one they were meant for.
+  expect(judge({ cpus: [{ flowLimit: 100 }, { dropped: 100 }] })).toBeUndefined();
+  const both = judge({ cpus: [{ flowLimit: 100 }, { dropped: 130 }] });
+  expect(both).toMatchObject({ packets: 30, scope: { cpu: 1 } });
+  expect(both?.because[0]?.text).toBe(
+    '130 packets refused, 130 of them by the queue of CPU 1; 100 of all were held back by the flow limit',
+  );
 });
 
 test('column 2 without the reason in a good capture: likely', () => {
