@@ -12,7 +12,7 @@ import { environmentOf } from './environment.ts';
 import { fixJson } from './fix-json.ts';
 import { layOut, planLines, previewLines, resultLines, type Line } from './fix-text.ts';
 import { Interrupted, type Interruption } from './interrupt.ts';
-import { openHost } from './measure.ts';
+import { openHost } from './open-host.ts';
 import { deliver, isPlain, lookOf, print, wantsJson } from './output.ts';
 import { diagnoseWithProgress, present, type ReportFlags } from './report.ts';
 import { settleUnfinished, warnOfUnfinished } from './unfinished.ts';

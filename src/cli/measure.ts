@@ -53,14 +53,6 @@ export function measureRequest(flags: MeasureFlags): MeasureRequest {
   };
 }
 
-/** @throws UsageError when the namespace cannot be entered. */
-export async function openHost(netns: string | null): Promise<Host> {
-  const { openLiveHost } = await import('../host/index.ts');
-  const host = await openLiveHost({ netns });
-  if (host.status !== 'ok') throw new UsageError(host.reason);
-  return host.value;
-}
-
 export async function measure(
   host: Host | ReplayHost,
   request: MeasureRequest,

@@ -5,7 +5,7 @@ import { exitCodeOf } from '../engine/verdict.ts';
 import { fixDiagnosed, type FixFlags } from '../cli/fix.ts';
 import { layOut, plainLines, type Line } from '../cli/fix-text.ts';
 import { Interrupted, type Interruption } from '../cli/interrupt.ts';
-import { openHost } from '../cli/measure.ts';
+import { openHost } from '../cli/open-host.ts';
 import { isPlain, lookOf, print } from '../cli/output.ts';
 import { DEFAULT_DURATION } from '../cli/options.ts';
 import { diagnoseWithProgress, present } from '../cli/report.ts';
