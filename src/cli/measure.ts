@@ -6,7 +6,6 @@ import { rules } from '../../rules/index.ts';
 import { diagnose, type DiagnoseOptions, type Diagnosis } from '../engine/diagnose.ts';
 import { DEFAULT_DURATION } from './options.ts';
 import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
-import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 /** What to measure: the measuring options of the command line, parsed. */

@@ -2,6 +2,7 @@ import type { Diagnosis } from '../engine/diagnose.ts';
 import type { Host } from '../model/host.ts';
 import type { Report } from '../model/report.ts';
 import { exitCodeOf } from '../engine/verdict.ts';
+import { hasJournal } from '../fix/state-directory.ts';
 import { Interrupted, type Interruption } from './interrupt.ts';
 import type { MeasureFlags } from './measure.ts';
 import { openHost } from './open-host.ts';
@@ -21,7 +22,9 @@ export async function runReport(
   // Checks and rules are many files: they are loaded while helpers enter the namespace.
   const [{ value: host, notes = [] }] = await Promise.all([opening, import('./measure.ts')]);
   try {
-    if (!host.facts.recorded) await (await import('./unfinished.ts')).warnOfUnfinished(flags);
+    if (!host.facts.recorded && hasJournal(process.env)) {
+      await (await import('./unfinished.ts')).warnOfUnfinished(flags);
+    }
     const { report } = await diagnoseWithProgress(host, flags, signal);
     await present({ ...report, notes: [...notes, ...report.notes] }, flags);
     return exitCodeOf(report.verdict, flags.failOn);

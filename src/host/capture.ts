@@ -10,10 +10,14 @@ export class LiveCaptures {
   #tracefs: Promise<Reading<OpenTracefs>> | undefined;
   readonly #running = new Set<RunningCapture>();
 
+  /** Mounts tracefs, unless it is, and loads the code for it: what start() would begin with. */
+  prepare(): void {
+    this.#tracefs ??= openTracefs();
+  }
+
   /** Both backends of CaptureOptions are tracefs today: `auto` has nothing else to choose. */
   async start(_options: CaptureOptions): Promise<Reading<RunningCapture>> {
-    this.#tracefs ??= openTracefs();
-    const tracefs = await this.#tracefs;
+    const tracefs = await (this.#tracefs ??= openTracefs());
     if (tracefs.status !== 'ok') return tracefs;
     const { startTracefsCapture } = await import('../capture/tracefs.ts');
     const started = await startTracefsCapture({ tracing: tracefs.value.directory });

@@ -3,7 +3,6 @@ import { accessSync, constants } from 'node:fs';
 
 import type { CommandOutput, RunOptions } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
-import { errnoOf } from './errno.ts';
 
 /** Administrators' tools live in sbin, which the PATH of a plain user or of cron often lacks. */
 const DIRECTORIES = [
@@ -50,14 +49,11 @@ export async function runCommand(
   const { error, stdout, stderr } = ended;
   if (error === null) return ok({ stdout, stderr, exitCode: 0 });
   if (typeof error.code === 'number') return ok({ stdout, stderr, exitCode: error.code });
-  switch (errnoOf(error)) {
-    case 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER':
-      return unread('malformed', `${name}: printed more than 256 MiB`);
-    case 'EACCES':
-      return unread('denied', `${name}: may not be run`);
-    default:
-      return unread('crashed', `${name}: did not end normally (${error.signal ?? error.message})`);
+  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+    return unread('malformed', `${name}: printed more than 256 MiB`);
   }
+  if (error.code === 'EACCES') return unread('denied', `${name}: may not be run`);
+  return unread('crashed', `${name}: did not end normally (${error.signal ?? error.message})`);
 }
 
 function isInstalled(program: string): boolean {

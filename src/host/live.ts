@@ -26,6 +26,8 @@ import {
 export interface LiveOptions {
   /** Another network namespace: a name of `ip netns`, a process id, or a path. Null: the one we are in. */
   readonly netns: string | null;
+  /** A capture will be wanted: it is made ready while the namespace is entered. */
+  readonly willCapture?: boolean;
 }
 
 /**
@@ -33,9 +35,14 @@ export interface LiveOptions {
  * sentence; all other trouble shows in the single readings.
  */
 export async function openLiveHost(options: LiveOptions): Promise<Reading<Host>> {
+  const captures = new LiveCaptures();
+  if (options.willCapture === true) captures.prepare();
   const place = await findPlace(options.netns);
-  if (place.status !== 'ok') return place;
-  return ok(new LiveHost(await readFacts(options.netns), place.value));
+  if (place.status !== 'ok') {
+    await captures.close();
+    return place;
+  }
+  return ok(new LiveHost(await readFacts(options.netns), place.value, captures));
 }
 
 /** Where a live host reads. */
@@ -87,11 +94,12 @@ class LiveHost implements Host {
   readonly facts: HostFacts;
   readonly initial: View;
   readonly #place: Place;
-  readonly #captures = new LiveCaptures();
+  readonly #captures: LiveCaptures;
 
-  constructor(facts: HostFacts, place: Place) {
+  constructor(facts: HostFacts, place: Place, captures: LiveCaptures) {
     this.facts = facts;
     this.#place = place;
+    this.#captures = captures;
     this.initial = place.initial ?? this;
   }
 
