@@ -1,6 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { View } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { readUdpByDiag } from './sockets/sock-diag.ts';
 
 export interface SocketsValue {
   /** By `DatagramSocket.key`. A dual-stack socket is here once, as `udp6`. */
@@ -48,10 +49,10 @@ export type SocketTable = 'udp' | 'udp6' | 'raw' | 'raw6';
 const TABLES: readonly SocketTable[] = ['udp', 'udp6', 'raw', 'raw6'];
 
 /**
- * Reading /proc/net/udp takes 130 ms at 10,000 sockets (6.18, measured): far too much four times a
- * second; up to 2,000 take 10 ms. Beyond, only the ends of the window are read.
+ * Up to so many, reading /proc/net/udp takes 10 ms (6.18, measured). Beyond, sock_diag is asked, and
+ * only at the ends of the window.
  */
-const SAMPLED_SOCKETS_MAX = 2000;
+const FEW_SOCKETS = 2000;
 
 /** The kernel filters for us up to this many ports; beyond, one full dump is the simpler question. */
 const SS_FILTER_PORTS_MAX = 64;
@@ -59,14 +60,21 @@ const SS_FILTER_PORTS_MAX = 64;
 export default defineCheck<SocketsValue>({
   id: 'sockets',
   title: 'UDP and raw sockets',
-  sources: ['/proc/net/udp', '/proc/net/udp6', '/proc/net/raw', '/proc/net/raw6', 'ss -uwanmpe'],
+  sources: [
+    '/proc/net/udp',
+    '/proc/net/udp6',
+    '/proc/net/raw',
+    '/proc/net/raw6',
+    'ss -uanme',
+    'ss -uwanmpe',
+  ],
   // A reader that keeps up empties its queue within milliseconds, one that does not leaves it full
   // for as long as packets come: four looks a second tell them apart.
   sampleEveryMs: 250,
 
   async read(host, { phase, first }) {
     const known = first === undefined ? 0 : first.udp.size + first.raw.size;
-    if (phase === 'sample' && known > SAMPLED_SOCKETS_MAX) {
+    if (phase === 'sample' && known > FEW_SOCKETS) {
       return unread('not-applicable', `${known} sockets are too many to watch their queues.`);
     }
     const table = await readTables(host);
@@ -93,11 +101,15 @@ export default defineCheck<SocketsValue>({
 });
 
 async function readTables(view: View): Promise<Reading<SocketsValue>> {
-  const files = await view.readFiles(TABLES.map((protocol) => `/proc/net/${protocol}`));
   const udp = new Map<string, DatagramSocket>();
   const raw = new Map<string, DatagramSocket>();
   const notes: string[] = [];
-  for (const [index, protocol] of TABLES.entries()) {
+  const byDiag = (await hasManySockets(view)) ? await readUdpByDiag(view) : undefined;
+  if (byDiag?.status === 'ok') for (const socket of byDiag.value) add(udp, socket);
+
+  const wanted = byDiag?.status === 'ok' ? TABLES.filter((name) => name.startsWith('raw')) : TABLES;
+  const files = await view.readFiles(wanted.map((protocol) => `/proc/net/${protocol}`));
+  for (const [index, protocol] of wanted.entries()) {
     const file = files[index] ?? unread('absent', `/proc/net/${protocol} was not read.`);
     const table = file.status === 'ok' ? parseSocketTable(protocol, file.value) : file;
     if (table.status === 'ok') {
@@ -112,6 +124,15 @@ async function readTables(view: View): Promise<Reading<SocketsValue>> {
     }
   }
   return ok({ udp, raw }, notes);
+}
+
+/** `UDP: inuse 10000 mem 116` and `UDP6: inuse 3`, of this namespace. */
+async function hasManySockets(view: View): Promise<boolean> {
+  const files = await view.readFiles(['/proc/net/sockstat', '/proc/net/sockstat6']);
+  const counts = files.map((file) =>
+    file.status === 'ok' ? Number(/^UDP6?: inuse (\d+)/m.exec(file.value)?.[1] ?? 0) : 0,
+  );
+  return counts.reduce((sum, count) => sum + count, 0) > FEW_SOCKETS;
 }
 
 /** One of /proc/net/udp, udp6, raw, raw6 (udp4_format_sock(), __ip6_dgram_sock_seq_show()). */
