@@ -12,11 +12,15 @@ interface Benign {
   readonly explain: Explanation;
 }
 
-/** A rule that only explains: packets freed on a drop path though nothing is wrong, whatever the counters say. */
+/**
+ * A rule that only explains: packets freed on a drop path though nothing is wrong, whatever the counters
+ * say. It finds no fault, so where drops cannot be watched it is not missed: it wants them, no more.
+ */
 export function defineBenign({ text, claims, ...rule }: Benign) {
   return defineRule({
     ...rule,
-    needs: { drops },
+    needs: {},
+    wants: { drops },
     judge: () => [{ kind: 'benign', text, claims }],
   });
 }

@@ -8,7 +8,8 @@ import { withoutReasons } from '../benign.ts';
 export default defineRule({
   id: 'ipv6-disabled',
   title: 'IPv6 packets arrive where IPv6 is switched off',
-  needs: { drops, snmp },
+  needs: { snmp },
+  wants: { drops },
   reviewed: '2026-11-22',
   explain: {
     see: '`Ip6 InDiscards` rises on a host that does not use IPv6.',

@@ -24,7 +24,8 @@ const NO_LISTENER = [
 export default defineRule({
   id: 'multicast-not-joined',
   title: 'Multicast and broadcast that nobody here asked for',
-  needs: { drops, snmp },
+  needs: { snmp },
+  wants: { drops },
   reviewed: '2026-11-22',
   explain: {
     see: 'A steady trickle of drop events on any network with desktops, printers and televisions. Nothing is missing.',

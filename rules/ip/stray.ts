@@ -19,9 +19,10 @@ interface Stray {
 export function defineStray({ text, reason, locations, ...rule }: Stray) {
   return defineRule({
     ...rule,
-    needs: { drops },
+    needs: {},
+    wants: { drops },
     judge({ drops }, { seconds }) {
-      const packets = drops.drops
+      const packets = (drops?.drops ?? [])
         .filter((drop) => drop.reason === reason && locations.includes(drop.location))
         .reduce((sum, { packets }) => sum + packets, 0);
       const claims: Claim[] = [{ reason, location: locations }];

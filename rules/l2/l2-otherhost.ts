@@ -22,8 +22,8 @@ const UNFILTERED_KINDS: ReadonlySet<string> = new Set([
 export default defineRule({
   id: 'l2-otherhost',
   title: 'Frames for other hosts or VLANs arrive',
-  needs: { drops },
-  wants: { link },
+  needs: { link },
+  wants: { drops },
   reviewed: '2026-11-22',
   explain: {
     see: '`otherhost` of `ip -s -s link` rises.',
@@ -40,8 +40,8 @@ export default defineRule({
     ],
   },
   judge({ link }) {
-    const flooded = [...(link?.last.interfaces ?? [])].flatMap(([name, now]) => {
-      const finding = flooding(name, link?.first.interfaces.get(name), now);
+    const flooded = [...link.last.interfaces].flatMap(([name, now]) => {
+      const finding = flooding(name, link.first.interfaces.get(name), now);
       return finding === undefined ? [] : [finding];
     });
     return [

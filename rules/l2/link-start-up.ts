@@ -22,17 +22,20 @@ const LOCATIONS = [
   // A bridge without ports.
   'br_dev_xmit',
   'br_flood',
+  // A tunnel without peers.
+  'vxlan_xmit',
 ];
 
 export default defineRule({
   id: 'link-start-up',
   title: 'Interfaces come up and go away',
-  needs: { drops, link },
+  needs: { link },
+  wants: { drops },
   reviewed: '2026-11-22',
   explain: {
     see: 'A few IPv6 drop events when a container or a virtual interface starts or stops.',
     kernel:
-      'An interface that is set up announces itself at once: duplicate address detection, multicast listener reports, router solicitations. If the other end of a veth pair is not up yet, `__dev_forward_skb2` (net/core/dev.c) frees them; if there is no carrier yet, the placeholder queue does (`QDISC_DROP`); a bridge without ports has nowhere to send them (`NO_TX_TARGET`). The kernel repeats them.',
+      'An interface that is set up announces itself at once: duplicate address detection, multicast listener reports, router solicitations. If the other end of a veth pair is not up yet, `__dev_forward_skb2` (net/core/dev.c) frees them; if there is no carrier yet, the placeholder queue does (`QDISC_DROP`); a bridge without ports, or a VXLAN without peers, has nowhere to send them (`NO_TX_TARGET`). The kernel repeats them.',
     confirm:
       '`ip monitor link` shows interfaces come and go; `ip -s link` shows whose `dropped` rises.',
     fix: 'None is needed. If an interface that is up for long keeps dropping what it sends, look at its other end: it is down, or its MTU is smaller.',
@@ -44,7 +47,7 @@ export default defineRule({
     ],
   },
   judge({ drops, link }, { seconds }) {
-    const packets = drops.drops
+    const packets = (drops?.drops ?? [])
       .filter(isAnnouncement)
       .reduce((sum, { packets }) => sum + packets, 0);
     if (packets > START_UP_PACKETS_PER_SECOND * seconds) return [];

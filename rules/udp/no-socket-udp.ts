@@ -9,7 +9,8 @@ const LOCATIONS = ['__udp4_lib_rcv', '__udp6_lib_rcv', 'udp_rcv', 'udpv6_rcv'];
 export default defineRule({
   id: 'no-socket-udp',
   title: 'UDP datagrams for ports that nobody listens on',
-  needs: { drops, snmp },
+  needs: { snmp },
+  wants: { drops },
   reviewed: '2026-11-22',
   explain: {
     see: 'Clients of UDP get ICMP "port unreachable", or just no answer.',
