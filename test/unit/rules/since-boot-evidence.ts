@@ -98,7 +98,6 @@ function ethtool(): fc.Arbitrary<Nics> {
 function firewall(): fc.Arbitrary<Firewall> {
   const packets = fc.option(u64);
   const entry = {
-    key: fc.string(),
     backend: fc.constantFrom('nftables', 'iptables-nft', 'iptables-legacy'),
     tool: fc.constantFrom('nft', 'iptables', 'ip6tables-legacy'),
     family: fc.constantFrom('ip', 'ip6', 'inet', 'bridge', 'arp', 'netdev'),
@@ -118,7 +117,7 @@ function firewall(): fc.Arbitrary<Firewall> {
     'postrouting',
     'egress',
   );
-  const rule: fc.Arbitrary<FirewallRule> = fc.record({
+  const rule: fc.Arbitrary<Omit<FirewallRule, 'key'>> = fc.record({
     ...entry,
     hooks: fc.array(hook, { maxLength: 3 }),
     handle: fc.option(fc.nat()),
@@ -126,14 +125,19 @@ function firewall(): fc.Arbitrary<Firewall> {
     comment: fc.option(fc.string()),
     verdict: fc.constantFrom('drop', 'reject', 'queue', 'accept', 'jump', 'return', 'none'),
   });
-  const policy: fc.Arbitrary<FirewallPolicy> = fc.record({
+  const policy: fc.Arbitrary<Omit<FirewallPolicy, 'key'>> = fc.record({
     ...entry,
     hook,
     policy: fc.constantFrom('accept', 'drop'),
   });
   return fc.record({
-    rules: fc.array(rule),
-    policies: fc.array(policy),
+    // Keys are identities.
+    rules: fc
+      .array(rule)
+      .map((rules) => rules.map((rule, key) => ({ ...rule, key: `rule ${key}` }))),
+    policies: fc
+      .array(policy)
+      .map((policies) => policies.map((policy, key) => ({ ...policy, key: `policy ${key}` }))),
     unseen: fc.array(fc.string(), { maxLength: 2 }),
   });
 }
