@@ -49,7 +49,7 @@ describe.skipIf(missing !== null)(`undo${missing === null ? '' : ` (${missing})`
       expect(undone.stdout).toContain('everything is as before');
       expect(undone.exitCode, undone.stderr).toBe(0);
       expect(await allSettings(pair.b)).toBe(settings);
-      expect((await undo()).stdout).toBe('Nothing that whydrop changed here is still in place.\n');
+      expect((await undo()).stdout).toBe('Nothing that whydrop changed here is still in place.');
     }
   });
 
