@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { cpus as onlineCpus, endianness } from 'node:os';
 import type { DropCapture } from '../model/drops.ts';
 import type { RunningCapture } from '../model/host.ts';
@@ -14,14 +15,16 @@ import {
   ringBytes,
 } from './instance.ts';
 import { readKallsyms } from './kallsyms.ts';
-import { parseKfreeSkbLayout, type KfreeSkbLayout } from './kfree-skb.ts';
+import { Locations } from './locations.ts';
+import { parseKfreeSkbLayout } from './kfree-skb.ts';
 import { parsePageLayout } from './ring-buffer.ts';
 import { RingReader } from './ring-reader.ts';
-import { resolveSymbols, type Location } from './symbols.ts';
 import { errorCode, tracefsUnread } from './unavailable.ts';
 import { Window } from './window.ts';
 
 const eventDirectory = 'events/skb/kfree_skb';
+
+const lookUpEveryMs = 500;
 
 /**
  * Starts to count the drops of the whole machine (`skb:kfree_skb`) in a private tracefs instance.
@@ -69,16 +72,15 @@ export async function startTracefsCapture(options: {
   }
 
   let reader: RingReader | undefined;
-  /** Leaves nothing behind. Synchronous and silent, as an exit handler has to be. Says why it failed. */
-  const release = (): string | null => {
+  /** Leaves nothing behind. Synchronous and silent, as an exit handler has to be. */
+  const release = (): void => {
     process.removeListener('exit', release);
     reader?.close();
     try {
       // Removing the instance also switches its events off.
       rmdirSync(instance);
-      return null;
-    } catch (error) {
-      return errorCode(error);
+    } catch {
+      // The next start removes it.
     }
   };
   process.on('exit', release);
@@ -94,9 +96,27 @@ export async function startTracefsCapture(options: {
   }
   const rings = reader;
 
+  const locations = new Locations(readKallsyms);
+  const learnLocations = async (): Promise<void> => {
+    await locations.learn(table.entries().map((entry) => addressText(entry, event.value)));
+  };
+  let lookingUp: NodeJS.Timeout | undefined;
+
+  /** The kernel takes 30 to 80 ms for it; others may work meanwhile. @returns why it failed */
+  const removeInstance = async (): Promise<string | null> => {
+    rings.close();
+    try {
+      await rmdir(instance);
+      process.removeListener('exit', release);
+      return null;
+    } catch (error) {
+      return errorCode(error);
+    }
+  };
+
   const stop = async (): Promise<Reading<DropCapture>> => {
+    clearInterval(lookingUp);
     let lost: number;
-    const notes: string[] = [];
     try {
       writeFileSync(`${instance}/tracing_on`, '0');
       await rings.finish();
@@ -104,27 +124,26 @@ export async function startTracefsCapture(options: {
         .map((cpu) => lostEvents(readFileSync(`${cpu}/stats`, 'utf8')))
         .reduce((sum, count) => sum + count, 0);
     } catch (error) {
+      release();
       return tracefsUnread(error, 'Cannot read the end of the live capture');
-    } finally {
-      const failure = release();
-      if (failure !== null) {
-        notes.push(
-          `The trace instance ${instance} could not be removed (${failure}); the next run removes it.`,
-        );
-      }
     }
-    notes.push(...rings.notes);
+    const [failure] = await Promise.all([removeInstance(), learnLocations()]);
+    const notes = [...rings.notes, ...locations.notes];
+    if (failure !== null) {
+      notes.push(
+        `The trace instance ${instance} could not be removed (${failure}); the next run removes it.`,
+      );
+    }
     if (decoder.malformedPages > 0) {
       notes.push(`${decoder.malformedPages} pages of the trace buffer could not be decoded.`);
     }
-    const locations = await resolveLocations(table, event.value, notes);
     return ok(
       {
         backend: 'tracefs',
         events: decoder.events,
         lost,
         hasReasons: event.value.reasonOffset !== null,
-        drops: dropCounts(table, event.value, locations),
+        drops: dropCounts(table, event.value, locations.known),
       },
       notes,
     );
@@ -132,7 +151,13 @@ export async function startTracefsCapture(options: {
 
   let stopped: Promise<Reading<DropCapture>> | undefined;
   return ok({
-    mark: (moment) => window.mark(moment, Number(process.hrtime.bigint())),
+    mark(moment) {
+      window.mark(moment, Number(process.hrtime.bigint()));
+      clearInterval(lookingUp);
+      if (moment === 'window-open') {
+        lookingUp = setInterval(() => void learnLocations(), lookUpEveryMs).unref();
+      }
+    },
     stop: () => (stopped ??= stop()),
   });
 }
@@ -177,28 +202,5 @@ function subBufferBytes(instance: string): number {
     return Number.parseInt(readFileSync(`${instance}/buffer_subbuf_size_kb`, 'utf8'), 10) * 1024;
   } catch {
     return 0;
-  }
-}
-
-async function resolveLocations(
-  table: DropTable,
-  layout: KfreeSkbLayout,
-  notes: string[],
-): Promise<ReadonlyMap<string, Location>> {
-  const addresses = [...table.entries()].map((entry) => addressText(entry, layout));
-  if (addresses.length === 0) return new Map();
-  try {
-    const { locations, hidden } = await resolveSymbols(addresses, readKallsyms());
-    if (hidden) {
-      notes.push(
-        `The kernel hides function addresses, so drops are shown by raw address. This helps: sysctl kernel.kptr_restrict=1`,
-      );
-    }
-    return locations;
-  } catch (error) {
-    notes.push(
-      `/proc/kallsyms cannot be read (${errorCode(error)}), so drops are shown by raw address.`,
-    );
-    return new Map();
   }
 }
