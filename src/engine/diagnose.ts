@@ -28,11 +28,12 @@ export async function diagnose(
   const collected = await collect(host, planChecks(rules, checks), options);
   options.onProgress?.({ stage: 'judging' });
   const capture = captureOf(collected);
-  const { netns, netnsCount } = host.facts;
-  const several = netns !== null || (netnsCount ?? 1) > 1;
+  // By a name of its own, or inside `ip netns exec`: what counts is whether it is the initial one.
+  const foreign = host.initial !== host;
+  const several = foreign || (host.facts.netnsCount ?? 1) > 1;
   const judgement = judge(rules, collected.evidence, {
     seconds: collected.seconds,
-    foreignNetns: netns !== null,
+    foreignNetns: foreign,
     severalNetns: several,
     interfaces: options.interfaces,
   });
