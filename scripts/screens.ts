@@ -29,7 +29,12 @@ try {
   await save('report.txt', 'whydrop report --netns web', report);
 
   const session = new Terminal([], options);
-  await trafficUntil(Promise.all([session.ended, talk(session)]), () => fault.traffic(pair));
+  const talked = talk(session).finally(() => {
+    session.close();
+  });
+  // Settled, not thrown: the traffic has to end before the clean-up begins.
+  const [outcome] = await trafficUntil(Promise.allSettled([talked]), () => fault.traffic(pair));
+  if (outcome.status === 'rejected') throw outcome.reason;
   await save('session.txt', 'whydrop', session);
 } finally {
   await pair.cleanUp.run();
@@ -46,6 +51,7 @@ async function talk(terminal: Terminal): Promise<void> {
   terminal.type(`y${keys.enter}`);
   await terminal.waitFor(/Cured/);
   await terminal.choose(NEXT, 'Quit');
+  await terminal.ended;
 }
 
 async function save(name: string, command: string, terminal: Terminal): Promise<void> {
