@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 import { diagnose, type DiagnoseOptions } from '../../../src/engine/diagnose.ts';
 import type { AnyCheck } from '../../../src/model/check.ts';
-import type { HostFacts } from '../../../src/model/host.ts';
+import type { Host, HostFacts } from '../../../src/model/host.ts';
 import { ok, unread } from '../../../src/model/reading.ts';
 import type { Report } from '../../../src/model/report.ts';
 import type { AnyRule } from '../../../src/model/rule.ts';
@@ -27,11 +27,12 @@ interface Setup {
   readonly rules?: readonly AnyRule[];
   readonly checks?: readonly AnyCheck[];
   readonly facts?: Partial<HostFacts>;
+  readonly host?: Host;
   readonly options?: Partial<DiagnoseOptions>;
 }
 
-async function reportOf({ rules = [], checks = [], facts, options }: Setup): Promise<Report> {
-  const { report } = await diagnose(clockHost(facts), checks, rules, {
+async function reportOf({ rules = [], checks = [], facts, host, options }: Setup): Promise<Report> {
+  const { report } = await diagnose(host ?? clockHost(facts), checks, rules, {
     ...quick,
     version: '1.2.3',
     startedAt: new Date('2026-11-22T10:00:00Z'),
@@ -142,11 +143,14 @@ test('rules are told the window, and what is in view', async () => {
   await reportOf({ rules: [spy], options: { interfaces: ['eth0'], seconds: 2 } });
   await reportOf({ rules: [spy], facts: { netns: 'blue', netnsCount: null } });
   await reportOf({ rules: [spy], facts: { netnsCount: 2 }, options: { seconds: 0 } });
+  // Started by `ip netns exec`: nobody named a namespace.
+  await reportOf({ rules: [spy], host: { ...clockHost(), initial: clockHost() } });
   const none = { interfaces: [] };
   expect(seen).toEqual([
     { seconds: 2, foreignNetns: false, severalNetns: false, interfaces: ['eth0'] },
     { seconds: 5, foreignNetns: true, severalNetns: true, ...none },
     { seconds: 0, foreignNetns: false, severalNetns: true, ...none },
+    { seconds: 5, foreignNetns: true, severalNetns: true, ...none },
   ]);
 });
 
