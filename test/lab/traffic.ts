@@ -148,6 +148,8 @@ export async function trafficUntil<Result>(
   const result = done.finally(() => {
     state.ended = true;
   });
+  // It is awaited below; until then the traffic may fail first.
+  result.catch(() => undefined);
   while (!state.ended) await traffic();
   return result;
 }
