@@ -7,7 +7,7 @@ import { fixExitCode } from '../fix/exit-code.ts';
 import { planFixes } from '../fix/plan.ts';
 import { previewFix, type FixPreview } from '../fix/preview.ts';
 import { runFixes } from '../fix/run.ts';
-import { Asker, canAsk } from '../wizard/ask.ts';
+import { Asker, canAsk } from './ask.ts';
 import { environmentOf } from './environment.ts';
 import { fixJson } from './fix-json.ts';
 import { layOut, planLines, previewLines, resultLines, type Line } from './fix-text.ts';

@@ -14,7 +14,7 @@ import { quoteArgv } from '../model/shell-quote.ts';
 import { renderCausePage } from '../render/cause-page.ts';
 import { printable } from '../render/printable.ts';
 import { verdictText } from '../render/verdict-text.ts';
-import { Asker, type Choice } from './ask.ts';
+import { Asker, type Choice } from '../cli/ask.ts';
 import { symptoms, type Symptom } from './symptoms.ts';
 
 /**
