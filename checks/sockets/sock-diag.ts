@@ -1,6 +1,6 @@
 import type { View } from '../../src/model/host.ts';
 import { ok, unread, type Reading } from '../../src/model/reading.ts';
-import type { DatagramSocket } from '../sockets.ts';
+import { keyOf, type DatagramSocket } from './socket.ts';
 
 /** All UDP sockets, numbers as they are, with memory (skmem) and inode. `-p` would search all of /proc. */
 const command = ['ss', '-H', '-uanme'] as const;
@@ -45,7 +45,7 @@ function socketFrom(fields: readonly string[]): DatagramSocket {
   const local = `${withoutDevice(host)}:${port}`;
   const peer = peerPort === '*' ? null : `${withoutDevice(peerHost)}:${peerPort}`;
   return {
-    key: inode === '0' ? `${protocol} ${local} ${peer ?? '*'}` : inode,
+    key: keyOf(protocol, local, peer, inode),
     protocol,
     local,
     peer,

@@ -1,14 +1,14 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { JudgeWindow } from '../../src/model/rule.ts';
+import type { CauseFinding, JudgeWindow } from '../../src/model/rule.ts';
 
 /** Of the segments received: below it retransmissions and resets are the small change of any TCP host. */
 const NOISE_SHARE = 0.01;
 /** In a handful of segments, a share says nothing. */
 const NOISE_SEGMENTS = 100;
 
-export interface Share {
+interface Share {
   readonly segments: number;
   readonly received: number;
   readonly percent: number;
@@ -65,4 +65,34 @@ const LOSSES = [
 /** So many of the drops without a reason may be called harmless. */
 export function harmlessOf(events: number, snmp: Sampled<Snmp>): number {
   return Math.max(0, events - rises(snmp, LOSSES));
+}
+
+/**
+ * A hint that something is wrong elsewhere. The segments are no loss themselves: their packets are counted
+ * as harmless.
+ *
+ * @param were what the segments had in common: `were resets`
+ */
+export function symptom(
+  { segments, received, percent }: Share,
+  were: string,
+  means: string,
+): CauseFinding {
+  return {
+    kind: 'cause',
+    confidence: 'possible',
+    packets: 0,
+    severityAtMost: 'notice',
+    scope: {},
+    because: [
+      {
+        source: 'skb:kfree_skb',
+        text: `${segments} of ${received} TCP segments received (${percent} %) ${were}`,
+      },
+    ],
+    means,
+    rulesOut: [],
+    fixes: [],
+    claims: [],
+  };
 }

@@ -1,8 +1,8 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
-import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { countReasons, countUnspecified, unspecified } from '../benign.ts';
-import { aboveNoise, harmlessOf, type Share } from './segments.ts';
+import { aboveNoise, harmlessOf, symptom } from './segments.ts';
 
 const REASONS = ['TCP_RESET', 'TCP_CLOSE'];
 /** Resets of half-open connections, last ACKs to TIME_WAIT, segments after a FIN or a close. */
@@ -45,28 +45,15 @@ export default defineRule({
       claims: [{ reason: REASONS }, ...unspecified({ location: LOCATIONS, packets })],
     };
     const resets = aboveNoise(countReasons(drops, REASONS), COUNTERS, snmp, window);
-    return resets === undefined ? [benign] : [benign, symptom(resets)];
+    return resets === undefined
+      ? [benign]
+      : [
+          benign,
+          symptom(
+            resets,
+            'were resets, or for connections just closed',
+            'Many TCP connections end by a reset instead of a normal close. Health checks do that on purpose; otherwise a program, a load balancer or a firewall cuts connections off.',
+          ),
+        ];
   },
 });
-
-/** The resets are no loss themselves: their packets are counted as harmless. */
-function symptom({ segments, received, percent }: Share): CauseFinding {
-  return {
-    kind: 'cause',
-    confidence: 'possible',
-    packets: 0,
-    severityAtMost: 'notice',
-    scope: {},
-    because: [
-      {
-        source: 'skb:kfree_skb',
-        text: `${segments} of ${received} TCP segments received (${percent} %) were resets, or for connections just closed`,
-      },
-    ],
-    means:
-      'Many TCP connections end by a reset instead of a normal close. Health checks do that on purpose; otherwise a program, a load balancer or a firewall cuts connections off.',
-    rulesOut: [],
-    fixes: [],
-    claims: [],
-  };
-}

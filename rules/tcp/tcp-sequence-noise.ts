@@ -1,8 +1,8 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
-import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { countReasons, countUnspecified, withoutReasons } from '../benign.ts';
-import { aboveNoise, harmlessOf, type Share } from './segments.ts';
+import { aboveNoise, harmlessOf, symptom } from './segments.ts';
 
 const REASONS = [
   'TCP_OLD_DATA',
@@ -66,28 +66,15 @@ export default defineRule({
       claims: [{ reason: REASONS }, withoutReasons({ location: LOCATIONS, packets })],
     };
     const repeated = aboveNoise(countReasons(drops, REASONS), COUNTERS, snmp, window);
-    return repeated === undefined ? [benign] : [benign, symptom(repeated)];
+    return repeated === undefined
+      ? [benign]
+      : [
+          benign,
+          symptom(
+            repeated,
+            'were repeated, or did not fit their connection',
+            'Peers send much again that has arrived already. It is a symptom: acknowledgements are lost or late on the way back, or packets are overtaken on the way. The loss is probably not on this host.',
+          ),
+        ];
   },
 });
-
-/** The segments are no loss themselves: their packets are counted as harmless. */
-function symptom({ segments, received, percent }: Share): CauseFinding {
-  return {
-    kind: 'cause',
-    confidence: 'possible',
-    packets: 0,
-    severityAtMost: 'notice',
-    scope: {},
-    because: [
-      {
-        source: 'skb:kfree_skb',
-        text: `${segments} of ${received} TCP segments received (${percent} %) were repeated, or did not fit their connection`,
-      },
-    ],
-    means:
-      'Peers send much again that has arrived already. It is a symptom: acknowledgements are lost or late on the way back, or packets are overtaken on the way. The loss is probably not on this host.',
-    rulesOut: [],
-    fixes: [],
-    claims: [],
-  };
-}
