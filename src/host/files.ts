@@ -3,7 +3,7 @@ import { open, readdir } from 'node:fs/promises';
 
 import { ok, unread, type Reading } from '../model/reading.ts';
 import { errnoOf, unreadFile } from './errno.ts';
-import { turn } from './turn.ts';
+import { inPlace } from './in-place.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
@@ -48,13 +48,9 @@ interface OpenFile {
 }
 
 async function openInPlace(path: string): Promise<OpenFile> {
-  await turn();
-  const fd = openSync(path, OPEN_FLAGS);
+  const fd = await inPlace(() => openSync(path, OPEN_FLAGS));
   return {
-    async read(buffer) {
-      await turn();
-      return readSync(fd, buffer);
-    },
+    read: (buffer) => inPlace(() => readSync(fd, buffer)),
     close() {
       closeSync(fd);
     },
@@ -95,9 +91,8 @@ export async function listDirectory(
   shownAs = path,
 ): Promise<Reading<readonly string[]>> {
   try {
-    if (!isInMemory(path)) return ok((await readdir(path)).sort());
-    await turn();
-    return ok(readdirSync(path).sort());
+    const names = await (isInMemory(path) ? inPlace(() => readdirSync(path)) : readdir(path));
+    return ok(names.sort());
   } catch (error) {
     const errno = errnoOf(error) ?? String(error);
     if (errno === 'ENOENT') return unread('absent', `${shownAs}: no such directory`);
