@@ -31,11 +31,19 @@ const say = (text: string): void => {
   process.stderr.write(`bench: ${text}\n`);
 };
 
-const cleanUp = new CleanUp();
+const cleanUps: CleanUp[] = [];
+const newCleanUp = (): CleanUp => {
+  const cleanUp = new CleanUp();
+  cleanUps.push(cleanUp);
+  return cleanUp;
+};
+const cleanUpAll = async (): Promise<void> => {
+  for (const cleanUp of cleanUps) await cleanUp.run();
+};
 const parts = {
   startup: () => measureStartup(program, Math.max(20, 4 * rounds)),
-  report: () => measureReports(program, rounds, cleanUp, say),
-  storm: () => measureStorms(program, rounds, packets, cleanUp, say),
+  report: () => measureReports(program, rounds, newCleanUp, say),
+  storm: () => measureStorms(program, rounds, packets, newCleanUp(), say),
 } as const satisfies Readonly<Record<string, () => Promise<Section>>>;
 
 process.exitCode = await main();
@@ -59,7 +67,7 @@ async function main(): Promise<number> {
   try {
     for (const [, measure] of chosen) sections.push(await measure());
   } finally {
-    await cleanUp.run();
+    await cleanUpAll();
   }
   const machine = { kernel: release(), cpus: cpus().length, node: process.version };
   process.stdout.write(options.json ? renderJson(sections, machine) : renderText(sections));
@@ -71,7 +79,7 @@ async function main(): Promise<number> {
 /** The namespaces go now; the programs that were started, when we exit. */
 async function cleanUpAfter(signal: NodeJS.Signals): Promise<void> {
   say(`${signal}: cleaning up`);
-  await cleanUp.run().catch((error: unknown) => say(String(error)));
+  await cleanUpAll().catch((error: unknown) => say(String(error)));
   // One may have been half made.
   await removeNamespaces((pid) => pid === String(process.pid));
   process.exit(signal === 'SIGINT' ? 130 : 143);

@@ -5,7 +5,7 @@ import sysctl from '../../checks/sysctl.ts';
 import { countDrops } from '../../src/model/drops.ts';
 import { defineRule } from '../../src/model/rule.ts';
 import { backlogFix, backlogKey } from './backlog-fix.ts';
-import { refusedHere, softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
+import { queueFull, refusedHere, softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
 
 /** One CPU that drops this share of all is named. */
 const ONE_CPU_SHARE = 0.9;
@@ -35,8 +35,8 @@ export default defineRule({
     const rises = softnetRises(softnet);
     const worst = worstCpu(rises, 'dropped');
     if (worst === undefined) return [];
-    const onAllCpus = Math.max(0, sumOf(rises, 'dropped') - sumOf(rises, 'flowLimited'));
-    const packets = refusedHere(rises, link, window).dropped;
+    const onAllCpus = queueFull(rises);
+    const packets = refusedHere(rises, link, window).queueFull;
     if (packets === 0) return [];
 
     const seen = countDrops(drops, 'CPU_BACKLOG');

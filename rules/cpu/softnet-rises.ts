@@ -9,9 +9,13 @@ import { rxDroppedTotal } from '../link-rises.ts';
 export interface SoftnetRise {
   readonly cpu: number;
   readonly processed: number;
-  /** Refused because the queue was full; without `flowLimited`. */
+  /** Refused by the queue of this CPU, for whatever reason. */
   readonly dropped: number;
-  /** Refused because one flow filled the queue. The kernel counts these in `dropped` as well. */
+  /**
+   * Refused because one flow filled the queue. Counted on the CPU that passed the packets on, while
+   * `dropped` counts the same packets on the CPU they were meant for (enqueue_to_backlog,
+   * skb_flow_limit; measured on 6.18): only the sums over all CPUs can be subtracted.
+   */
   readonly flowLimited: number;
   readonly timeSqueeze: number;
 }
@@ -21,12 +25,11 @@ export function softnetRises({ first, last }: Sampled<Softnet>): readonly Softne
   const before = new Map(first.cpus.map((cpu) => [cpu.cpu, cpu]));
   return last.cpus.map((cpu) => {
     const then = before.get(cpu.cpu);
-    const flowLimited = rise(then?.flowLimit, cpu.flowLimit, 32);
     return {
       cpu: cpu.cpu,
       processed: rise(then?.processed, cpu.processed, 32),
-      dropped: Math.max(0, rise(then?.dropped, cpu.dropped, 32) - flowLimited),
-      flowLimited,
+      dropped: rise(then?.dropped, cpu.dropped, 32),
+      flowLimited: rise(then?.flowLimit, cpu.flowLimit, 32),
       timeSqueeze: rise(then?.timeSqueeze, cpu.timeSqueeze, 32),
     };
   });
@@ -47,6 +50,11 @@ export function worstCpu(
   return worst !== undefined && worst[column] > 0 ? worst : undefined;
 }
 
+/** Packets that met a full queue, on all CPUs. */
+export function queueFull(rises: readonly SoftnetRise[]): number {
+  return Math.max(0, sumOf(rises, 'dropped') - sumOf(rises, 'flowLimited'));
+}
+
 /**
  * Packets refused by the input queues, as far as they can have been of the namespace under diagnosis:
  * softnet counts for the whole machine, but enqueue_to_backlog also raises rx_dropped of the
@@ -56,11 +64,11 @@ export function refusedHere(
   rises: readonly SoftnetRise[],
   link: Sampled<Links> | undefined,
   { foreignNetns }: JudgeWindow,
-): Readonly<Record<'dropped' | 'flowLimited', number>> {
+): Readonly<Record<'queueFull' | 'flowLimited', number>> {
   const placeable = foreignNetns ? rxDroppedTotal(link) : Infinity;
-  const dropped = Math.min(sumOf(rises, 'dropped'), placeable);
+  const full = Math.min(queueFull(rises), placeable);
   return {
-    dropped,
-    flowLimited: Math.min(sumOf(rises, 'flowLimited'), placeable - dropped),
+    queueFull: full,
+    flowLimited: Math.min(sumOf(rises, 'flowLimited'), placeable - full),
   };
 }

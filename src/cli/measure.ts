@@ -1,9 +1,9 @@
-import type { Diagnosis } from '../engine/diagnose.ts';
 import type { Progress } from '../engine/collect.ts';
+import type { ReplayHost } from '../host/index.ts';
 import type { Host } from '../model/host.ts';
 import { checks } from '../../checks/index.ts';
 import { rules } from '../../rules/index.ts';
-import { diagnose } from '../engine/diagnose.ts';
+import { diagnose, type DiagnoseOptions, type Diagnosis } from '../engine/diagnose.ts';
 import { DEFAULT_DURATION } from './options.ts';
 import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
 import { UsageError } from './usage-error.ts';
@@ -62,18 +62,31 @@ export async function openHost(netns: string | null): Promise<Host> {
 }
 
 export async function measure(
-  host: Host,
+  host: Host | ReplayHost,
   request: MeasureRequest,
   watching: { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
 ): Promise<Diagnosis> {
   return diagnose(host, checks, rules, {
     version,
-    startedAt: new Date(),
-    seconds: request.seconds,
+    ...windowOf(host, request),
     capture: request.capture,
-    interfaces: request.interfaces,
     only: request.only.map((id) => id.split('/')[0] ?? id),
     suppressions: request.ignore,
     ...watching,
   });
+}
+
+/** A recording has a window of its own, whatever the flags ask for. */
+function windowOf(
+  host: Host | ReplayHost,
+  { seconds, interfaces }: MeasureRequest,
+): Pick<DiagnoseOptions, 'seconds' | 'startedAt' | 'interfaces'> {
+  if (!('header' in host)) return { seconds, startedAt: new Date(), interfaces };
+  const { header } = host;
+  const recorded = header.options['interfaces'];
+  return {
+    seconds: header.seconds,
+    startedAt: new Date(header.startedAt),
+    interfaces: interfaces.length === 0 && Array.isArray(recorded) ? recorded : interfaces,
+  };
 }

@@ -17,7 +17,9 @@ export async function runRecord(
   const live = await openHost(flags.netns ?? null);
   try {
     const request = measureRequest(flags);
-    const host = recordHost(live, { version, startedAt: new Date(), seconds: request.seconds });
+    const { seconds, interfaces, capture } = request;
+    const options = { interfaces, capture };
+    const host = recordHost(live, { version, startedAt: new Date(), seconds, options });
     const { report } = await diagnoseWithProgress(host, flags, signal);
     const saved = await host.save(flags.output);
     if (saved.status !== 'ok') throw new UsageError(saved.reason);

@@ -16,12 +16,14 @@ export async function runReport(
   { signal }: Interruption,
 ): Promise<number> {
   const flags = given as unknown as ReportFlags;
-  const host =
-    flags.from === undefined ? await openHost(flags.netns ?? null) : await replay(flags.from);
+  const { value: host, notes = [] } =
+    flags.from === undefined
+      ? { value: await openHost(flags.netns ?? null) }
+      : await replay(flags.from);
   try {
     if (!host.facts.recorded) await (await import('./unfinished.ts')).warnOfUnfinished(flags);
     const { report } = await diagnoseWithProgress(host, flags, signal);
-    await present(report, flags);
+    await present({ ...report, notes: [...notes, ...report.notes] }, flags);
     return exitCodeOf(report.verdict, flags.failOn);
   } finally {
     await host.close();
@@ -64,9 +66,10 @@ async function render(report: Report, flags: OutputFlags): Promise<string> {
   return renderText(report, flags.output === undefined ? lookOf(flags) : fileLook(flags));
 }
 
-async function replay(path: string): Promise<Host> {
+/** @returns with notes, when the recording was cut off */
+async function replay(path: string): Promise<{ value: Host; notes?: readonly string[] }> {
   const { openReplay } = await import('../host/index.ts');
   const host = await openReplay(path);
   if (host.status !== 'ok') throw new UsageError(host.reason);
-  return host.value;
+  return host;
 }

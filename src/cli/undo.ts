@@ -18,6 +18,9 @@ const NOTHING_IN_PLACE = 'Nothing that whydrop changed here is still in place.';
 
 /** `whydrop undo [ID]`. @returns the exit code: 0 listed or restored, 2 not all restored */
 export async function runUndo([id]: readonly string[], flags: UndoFlags): Promise<number> {
+  if (process.getuid?.() !== 0) {
+    throw new UsageError('what was changed is noted where only root can read: sudo whydrop undo');
+  }
   const environment = environmentOf(lookOf({}, process.stderr));
   return id === undefined ? list(environment, flags) : undo(environment, id, flags);
 }

@@ -54,6 +54,8 @@ async function expectDiagnosis(scenario: Scenario, pair: Pair): Promise<void> {
   expect(Math.abs(packets - lost) / lost, `${packets} reported, ${lost} lost`).toBeLessThanOrEqual(
     TOLERANCE,
   );
+  // Nothing else is blamed: no look-alike, no consequence listed as a cause.
+  expect(report.causes.map(({ id }) => id)).toEqual([scenario.cause]);
   expect(report.crashed).toEqual([]);
 }
 

@@ -8,7 +8,10 @@ const PACKETS = 400;
 const PER_SECOND = 200;
 
 /** A steady stream to the receiver: 2 seconds, 400 packets. */
-function steady(pair: Pair, options: { source?: string; flows?: number } = {}): Promise<number> {
+export function steady(
+  pair: Pair,
+  options: { source?: string; flows?: number } = {},
+): Promise<number> {
   return sendUdp({
     from: pair.a,
     to: RECEIVER,
@@ -20,9 +23,9 @@ function steady(pair: Pair, options: { source?: string; flows?: number } = {}): 
 }
 
 /** An address of the sender that the receiver would answer through another interface. */
-const ELSEWHERE = '192.0.2.7';
+export const ELSEWHERE = '192.0.2.7';
 
-async function asymmetricRoute({ a, b }: Pair): Promise<void> {
+export async function asymmetricRoute({ a, b }: Pair): Promise<void> {
   await inside(a, `ip addr add ${ELSEWHERE}/32 dev lo`);
   await inside(b, 'ip link add other type veth peer name other-peer');
   await inside(b, 'ip link set other up');
