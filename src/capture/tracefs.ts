@@ -13,11 +13,10 @@ import {
   removeStaleInstances,
   ringBytes,
 } from './instance.ts';
-import { readKallsyms } from './kallsyms.ts';
-import { parseKfreeSkbLayout, type KfreeSkbLayout } from './kfree-skb.ts';
+import { parseKfreeSkbLayout } from './kfree-skb.ts';
+import { resolveLocations } from './locations.ts';
 import { parsePageLayout } from './ring-buffer.ts';
 import { RingReader } from './ring-reader.ts';
-import { resolveSymbols, type Location } from './symbols.ts';
 import { errorCode, tracefsUnread } from './unavailable.ts';
 import { Window } from './window.ts';
 
@@ -117,7 +116,10 @@ export async function startTracefsCapture(options: {
     if (decoder.malformedPages > 0) {
       notes.push(`${decoder.malformedPages} pages of the trace buffer could not be decoded.`);
     }
-    const locations = await resolveLocations(table, event.value, notes);
+    const { locations, note } = await resolveLocations(
+      new Set([...table.entries()].map((entry) => addressText(entry, event.value))),
+    );
+    if (note !== null) notes.push(note);
     return ok(
       {
         backend: 'tracefs',
@@ -177,28 +179,5 @@ function subBufferBytes(instance: string): number {
     return Number.parseInt(readFileSync(`${instance}/buffer_subbuf_size_kb`, 'utf8'), 10) * 1024;
   } catch {
     return 0;
-  }
-}
-
-async function resolveLocations(
-  table: DropTable,
-  layout: KfreeSkbLayout,
-  notes: string[],
-): Promise<ReadonlyMap<string, Location>> {
-  const addresses = [...table.entries()].map((entry) => addressText(entry, layout));
-  if (addresses.length === 0) return new Map();
-  try {
-    const { locations, hidden } = await resolveSymbols(addresses, readKallsyms());
-    if (hidden) {
-      notes.push(
-        `The kernel hides function addresses, so drops are shown by raw address. This helps: sysctl kernel.kptr_restrict=1`,
-      );
-    }
-    return locations;
-  } catch (error) {
-    notes.push(
-      `/proc/kallsyms cannot be read (${errorCode(error)}), so drops are shown by raw address.`,
-    );
-    return new Map();
   }
 }
