@@ -16,10 +16,18 @@ export function parseReasonNames(printFormat: string): ReasonNames {
 
 /**
  * The high 16 bits are the subsystem (SKB_DROP_REASON_SUBSYS_SHIFT, since 6.4): 0 is the core, whose
- * names are in the table. The others (mac80211, openvswitch …) keep theirs where tracefs has no access.
+ * names tracefs gives. The others (mac80211, openvswitch …) keep theirs where only BTF has access.
+ *
+ * @param subsystems names by number, as far as known
  */
-export function reasonName(value: number, names: ReasonNames): string {
+export function reasonName(
+  value: number,
+  names: ReasonNames,
+  subsystems: ReadonlyMap<number, string> = new Map(),
+): string {
+  const name = names.get(value);
+  if (name !== undefined) return name;
   const subsystem = value >>> 16;
-  if (subsystem !== 0) return `subsystem ${subsystem} reason ${value & 0xffff}`;
-  return names.get(value) ?? `reason ${value}`;
+  if (subsystem === 0) return `reason ${value}`;
+  return `${subsystems.get(subsystem) ?? `subsystem ${subsystem}`} reason ${value & 0xffff}`;
 }

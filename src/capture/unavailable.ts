@@ -6,6 +6,11 @@ export function tracefsUnread(error: unknown, what: string): Unread {
   const code = errorCode(error);
   if (code === 'ENOENT') return unread('absent', `${what}: this kernel does not offer it.`);
   if (code !== 'EACCES' && code !== 'EPERM') return unread('denied', `${what}: ${code}.`);
+  return notPermitted(what, 'CAP_SYS_ADMIN');
+}
+
+/** @param capability what gives the right in a container */
+export function notPermitted(what: string, capability: string): Unread {
   if (process.geteuid?.() !== 0) return unread('denied', `${what}: needs root. Run it with sudo.`);
   if (lockedDown()) {
     return unread(
@@ -15,7 +20,7 @@ export function tracefsUnread(error: unknown, what: string): Unread {
   }
   return unread(
     'denied',
-    `${what}: not permitted, even for root. In a container, run whydrop on the host or give it CAP_SYS_ADMIN.`,
+    `${what}: not permitted, even for root. In a container, run whydrop on the host or give it ${capability}.`,
   );
 }
 

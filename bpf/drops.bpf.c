@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * Counts every drop of the machine where it happens: exact totals for each kind of drop, the busiest
+ * flows of each kind, a few packets and one stack for each place.
+ *
+ * A drop storm is when this runs most, so the usual drop, one of a kind seen before, calls only two
+ * helpers (which CPU; read the packet's header) and takes no lock: each CPU has tables of its own.
+ * src/capture/bpf/layout.ts reads these structures; change both together.
+ *
+ * 64-bit little-endian machines only: sk_buff.tail is an offset there, and the object is of one byte order.
+ */
+#include "kernel.h"
+#include "helpers.h"
+
+/* The kernel lets only programs under a GPL-compatible licence read its memory. */
+char _license[] SEC("license") = "Dual MIT/GPL";
+
+/* Samples taken, or refused because the pool was used up. */
+u32 samples_wanted = 0;
+
+enum {
+	COUNTS = 2048, /* kinds of drop a CPU can tell apart */
+	COUNTS_RESERVED = 128, /* of them, for kinds that were folded together */
+	PROBES = 16,
+	FLOWS = 2048, /* flows a CPU remembers */
+	WAYS = 4,
+	FLOWS_EXACT = 4096, /* so many packets of a kind have their flow looked at, each one … */
+	FLOWS_SKIP_BITS = 5, /* … and then one in 16 or so: 1 to 32, at random */
+	SITES = 512,
+	FRAMES = 32,
+	SAMPLES = 512,
+	SAMPLES_PER_CPU = 4, /* of a kind of drop */
+	SAMPLES_PER_SITE = 16,
+	SAMPLE_BYTES = 128,
+};
+
+/* One kind of drop. A cache line; what identifies it comes first, as three words. */
+struct count {
+	u64 location;
+	u32 reason;
+	u32 ifindex; /* 0: unknown */
+	u32 netns; /* inode number of the namespace; 0: unknown */
+	u16 protocol; /* EtherType */
+	u8 ip_protocol; /* 0: none, or unknown */
+	u8 state; /* COUNT_… */
+	u64 packets;
+	u64 edge_packets; /* of packets */
+	u64 flows_looked_at; /* packets when a flow was last looked at */
+	u64 flows_due; /* packets when a flow is to be looked at again */
+	u64 flowless; /* of packets: had no addresses, or their flow gave way to another */
+};
+
+enum { COUNT_FREE = 0, COUNT_EXACT = 1, COUNT_FOLDED = 2 /* of several kinds: only reason and location are known */ };
+
+/* A count or a flow is compared as words: what identifies it comes first. */
+static __always_inline u64 *words_of(void *entry)
+{
+	return entry;
+}
+
+struct flow_key {
+	/* IP addresses; those inside an ARP packet; MAC addresses where there is neither */
+	u64 source[2];
+	u64 destination[2];
+	u16 source_port; /* big endian, like the next one; ICMP: type and code in its two bytes; ARP: operation */
+	u16 destination_port;
+	u16 vlan; /* id; 0: no tag */
+	u16 count; /* index into counts, with FLOW_USED */
+};
+
+/* One flow of one kind of drop. A cache line. */
+struct flow {
+	struct flow_key key;
+	u64 packets;
+	u64 pressure; /* packets of other flows that wanted this place */
+	u64 socket; /* inode number; 0: none, or unknown */
+};
+
+enum { FLOW_USED = 0x8000 };
+
+struct table {
+	struct count counts[COUNTS];
+	struct flow flows[FLOWS];
+	char names[COUNTS][16]; /* of the interfaces, since they may be gone when we are asked */
+	/* Of the drop at hand; not on the stack, where the verifier would follow each value it may have. */
+	u64 header[6]; /* the IP header's first bytes */
+	struct flow_key current;
+	u64 skb; /* address */
+	u64 random;
+	u64 counts_used;
+	u64 overflow; /* drops that found no place in counts */
+	u64 edge_overflow;
+	u64 unselected; /* drops of other namespaces or interfaces */
+};
+
+/* One table for each CPU, in a plain array: unlike a per-CPU map, it is looked up without a call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* the number of possible CPUs, set before load */
+	__type(key, u32);
+	__type(value, struct table);
+} tables SEC(".maps");
+
+/* Written by the reader. */
+struct settings {
+	u32 window_is_open; /* a drop outside of the window is an edge packet */
+	u32 selects; /* whether one of the next two is set */
+	u32 netns; /* 0: all of them; drops whose namespace is unknown always count */
+	u32 ifindex; /* likewise */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct settings);
+} settings_map SEC(".maps");
+
+struct site_key {
+	u64 location;
+	u64 reason;
+};
+
+struct site {
+	u64 stack[FRAMES];
+	int stack_bytes; /* negative: an error */
+	u32 samples;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SITES);
+	__type(key, struct site_key);
+	__type(value, struct site);
+} sites SEC(".maps");
+
+struct sample {
+	u64 time_ns; /* CLOCK_MONOTONIC; 0: not written yet */
+	u64 location;
+	u32 reason;
+	u32 ifindex;
+	u32 netns;
+	u32 length; /* of the whole packet, from where bytes start */
+	u16 protocol;
+	u16 vlan; /* id of a tag that is not in bytes; 0: none */
+	u16 captured; /* of bytes */
+	u8 ip_protocol;
+	u8 link; /* SAMPLE_… */
+	u8 bytes[SAMPLE_BYTES];
+};
+
+enum { SAMPLE_NETWORK = 0 /* starts at the network header */, SAMPLE_ETHERNET = 1 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SAMPLES);
+	__type(key, u32);
+	__type(value, struct sample);
+} samples SEC(".maps");
+
+/* EtherTypes as a little-endian machine reads them, and IP protocols. */
+enum { ETH_IPV4 = 0x0008, ETH_IPV6 = 0xdd86, ETH_ARP = 0x0608 };
+enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_DCCP = 33, IP_ICMPV6 = 58, IP_SCTP = 132, IP_UDPLITE = 136 };
+enum { TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12 };
+enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
+
+/*
+ * While an skb waits in a queue of a socket, other things are stored where `dev` is (a tree node of
+ * TCP, lengths of UDP), and they are left there when it is freed. A faulting read gives 0; beyond that, inode
+ * numbers of namespaces tell: from 0xeffffff9 (the initial one since 6.18), the lowest free one first.
+ */
+static __always_inline u32 netns_number(struct net *net)
+{
+	u32 inum = net->ns.inum;
+
+	return inum >= 0xeffffff0 && inum < 0xf8000000 ? inum : 0;
+}
+
+/* Inode number of a socket, by which /proc/PID/fd names it; 0: it has none. */
+static __always_inline u64 socket_number(struct sock *sk)
+{
+	u8 state = sk->__sk_common.skc_state;
+
+	/* Sockets of these states are smaller than struct sock. */
+	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
+		return 0;
+	return sk->sk_socket->file->f_inode->i_ino;
+}
+
+/* The first four bytes behind the IP header, as far as they tell a flow. */
+static __always_inline u32 transport_word(u8 protocol, u32 word)
+{
+	u64 below_64 = 1ull << IP_TCP | 1ull << IP_UDP | 1ull << IP_DCCP;
+
+	if (protocol == IP_ICMP || protocol == IP_ICMPV6)
+		return word & 0xffff;
+	return (protocol < 64 && below_64 >> protocol & 1) || protocol == IP_SCTP || protocol == IP_UDPLITE ? word : 0;
+}
+
+static __always_inline u16 vlan_tci(struct sk_buff *skb)
+{
+	if (field_exists(skb->vlan_present)) {
+		u64 bits = *(u8 *)((void *)skb + __builtin_preserve_field_info(skb->vlan_present, FIELD_BYTE_OFFSET));
+
+		bits <<= __builtin_preserve_field_info(skb->vlan_present, FIELD_LSHIFT_U64);
+		bits >>= __builtin_preserve_field_info(skb->vlan_present, FIELD_RSHIFT_U64);
+		if (!bits)
+			return 0;
+	}
+	return skb->vlan_tci;
+}
+
+static const struct site new_site = {};
+
+/*
+ * Keeps the stack of the first drop of a reason at a place.
+ *
+ * @return 1 while packets are wanted from there
+ */
+static __noinline int visit_site(u64 *ctx, struct count *count)
+{
+	struct site_key key = { count->location, count->reason };
+	struct site *site = bpf_map_lookup_elem(&sites, &key);
+
+	if (!site) {
+		long error = bpf_map_update_elem(&sites, &key, &new_site, BPF_NOEXIST);
+
+		site = bpf_map_lookup_elem(&sites, &key);
+		if (!site)
+			return 0;
+		/* Only who made it fills it. */
+		if (!error)
+			site->stack_bytes = bpf_get_stack(ctx, site->stack, sizeof(site->stack), 0);
+	}
+	if (site->samples >= SAMPLES_PER_SITE)
+		return 0;
+	__sync_fetch_and_add(&site->samples, 1);
+	return 1;
+}
+
+/* Rare, so it reads the skb as plain memory, which spares the verifier. */
+#define read(pointer, member) \
+	({ \
+		typeof((pointer)->member) value = 0; \
+		bpf_probe_read_kernel(&value, sizeof(value), &(pointer)->member); \
+		value; \
+	})
+
+/*
+ * Keeps the packet at hand.
+ *
+ * Not static, like the other functions of rare paths: the verifier checks such a function once, and
+ * not in every state it may be called in.
+ */
+__noinline int take_sample(struct table *table, u32 count_index)
+{
+	if (!table)
+		return 0;
+	struct count *count = &table->counts[count_index & (COUNTS - 1)];
+	struct sk_buff *skb = (struct sk_buff *)table->skb;
+	u32 index = __sync_fetch_and_add(&samples_wanted, 1);
+	struct sample *sample = bpf_map_lookup_elem(&samples, &index);
+
+	if (!sample)
+		return 0;
+
+	u8 *head = read(skb, head);
+	u32 data = (u64)read(skb, data) - (u64)head;
+	u32 tail = read(skb, tail);
+	u32 mac = read(skb, mac_header);
+	u32 start = read(skb, network_header);
+
+	if (!start)
+		start = data;
+	/* An Ethernet header, with up to two tags; ~0 until it is set. */
+	if (mac + 14 <= start && mac + 22 >= start) {
+		start = mac;
+		sample->link = SAMPLE_ETHERNET;
+	}
+	sample->location = count->location;
+	sample->reason = count->reason;
+	sample->ifindex = count->ifindex;
+	sample->netns = count->netns;
+	sample->protocol = count->protocol;
+	sample->ip_protocol = count->ip_protocol;
+	sample->vlan = table->current.vlan;
+	sample->length = read(skb, len) + data - start;
+
+	u32 captured = tail > start ? tail - start : 0;
+	if (captured > SAMPLE_BYTES)
+		captured = SAMPLE_BYTES;
+	if (!bpf_probe_read_kernel(sample->bytes, captured, head + start))
+		sample->captured = captured;
+	sample->time_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* The upper bits of a product, where everything has mixed. */
+static __always_inline u32 hash(u64 a, u64 b, u64 c)
+{
+	u64 product = (a ^ (b * 0x9e3779b97f4a7c15)) * 0xbf58476d1ce4e5b9;
+
+	product = (product ^ (product >> 32) ^ c) * 0x94d049bb133111eb;
+	return product >> 40;
+}
+
+/* Index of the count with these three words, made if there is place and limit allows; or -1. */
+static __always_inline int probe(struct table *table, u64 first, u64 second, u64 third, u64 limit)
+{
+	u32 home = hash(first, second, third);
+
+#pragma clang loop unroll(disable)
+	for (u32 step = 0; step < PROBES; step++) {
+		u32 index = (home + step) & (COUNTS - 1);
+		u64 *words = words_of(&table->counts[index]);
+
+		if (words[2] == third && words[0] == first && words[1] == second)
+			return index;
+		if (words[2] == 0) {
+			if (table->counts_used >= limit)
+				return -1;
+			table->counts_used++;
+			words[0] = first;
+			words[1] = second;
+			words[2] = third;
+			return index;
+		}
+	}
+	return -1;
+}
+
+/*
+ * The count of a kind that is new, or does not sit in its first place. Index, or -1. Strangers choose
+ * EtherType and protocol; when they use the table up, kinds are told apart by reason and location only.
+ */
+__noinline int find_count(struct table *table, u64 first, u64 second, u64 third)
+{
+	if (!table)
+		return -1;
+	int index = probe(table, first, second, third, COUNTS - COUNTS_RESERVED);
+
+	if (index >= 0)
+		return index;
+	index = probe(table, first, second & 0xffffffff, (u64)COUNT_FOLDED << 56, COUNTS);
+	if (index >= 0)
+		return index;
+	return -1;
+}
+
+/*
+ * Adds packets to a flow. A new flow takes a free place, or after as many of its and its like's packets
+ * the place of the smallest one: those with many packets stay, whatever floods by. Packets whose
+ * flow is not kept are counted as flowless in their count.
+ *
+ * @return index of a flow that is new here, or -1
+ */
+__noinline int count_flow(struct table *table, u64 packets)
+{
+	if (!table)
+		return -1;
+	u64 *want = words_of(&table->current);
+	u32 bucket = hash(want[0] ^ (want[1] << 1), want[2] ^ (want[3] << 1), want[4]) & (FLOWS - WAYS);
+	u32 smallest = bucket;
+	u64 least = ~0ull;
+
+#pragma clang loop unroll(disable)
+	for (u32 way = 0; way < WAYS; way++) {
+		u32 index = (bucket + way) & (FLOWS - 1);
+		struct flow *flow = &table->flows[index];
+		u64 *have = words_of(flow);
+
+		if (have[4] == want[4] && have[0] == want[0] && have[2] == want[2] && have[1] == want[1] &&
+		    have[3] == want[3]) {
+			flow->packets += packets;
+			return -1;
+		}
+		if (flow->packets < least) {
+			least = flow->packets;
+			smallest = index;
+		}
+	}
+
+	struct flow *flow = &table->flows[smallest & (FLOWS - 1)];
+	if (least) {
+		flow->pressure += packets;
+		if (flow->pressure < least) {
+			table->counts[table->current.count & (COUNTS - 1)].flowless += packets;
+			return -1;
+		}
+		table->counts[flow->key.count & (COUNTS - 1)].flowless += least;
+	}
+	flow->key = table->current;
+	flow->packets = packets;
+	flow->pressure = 0;
+	flow->socket = 0;
+	return smallest & (FLOWS - 1);
+}
+
+/* Where the network header starts, from head. Until the stack takes the packet it is not set, and data starts there. */
+static __always_inline u32 network_offset(struct sk_buff *skb)
+{
+	u32 network = skb->network_header;
+
+	return likely(network) ? network : (u64)skb->data - (u64)skb->head;
+}
+
+/*
+ * Reads an IP header, and four bytes behind it, into table->header.
+ *
+ * @return the protocol in it; 0 if this is not an IP header
+ */
+static __always_inline u8 read_ip(struct table *table, struct sk_buff *skb, u16 protocol)
+{
+	u8 *bytes = (u8 *)table->header;
+	u32 network = network_offset(skb);
+
+	if (likely(protocol == ETH_IPV4)) {
+		if (likely(network + 20 <= skb->tail && !bpf_probe_read_kernel(bytes, 24, skb->head + network) &&
+			   bytes[0] >> 4 == 4))
+			return bytes[9];
+	} else if (protocol == ETH_IPV6) {
+		if (network + 40 <= skb->tail && !bpf_probe_read_kernel(bytes, 44, skb->head + network) &&
+		    bytes[0] >> 4 == 6) {
+			u8 next = bytes[6];
+
+			/* The first extension header is in reach: hop-by-hop (as in MLD), routing, fragment, destination. */
+			return next == 0 || next == 43 || next == 44 || next == 60 ? bytes[40] : next;
+		}
+	}
+	bytes[0] = 0;
+	return 0;
+}
+
+/* Fills table->current, after read_ip(). */
+static __always_inline void read_flow(struct table *table, struct sk_buff *skb, u16 protocol, u8 ip_protocol, u16 count)
+{
+	u8 *bytes = (u8 *)table->header;
+	u64 *key = words_of(&table->current);
+	u32 transport = 0;
+
+	key[0] = key[1] = key[2] = key[3] = 0;
+	if (protocol == ETH_IPV4) {
+		u32 *ip = (u32 *)bytes;
+
+		if (bytes[0]) {
+			key[0] = ip[3];
+			key[2] = ip[4];
+			/* Not of a later fragment; and what lies behind IP options is not worth another read. */
+			if (!(ip[1] & 0xff1f0000) && bytes[0] == 0x45 && network_offset(skb) + 24 <= skb->tail)
+				transport = transport_word(ip_protocol, ip[5]);
+		}
+	} else if (protocol == ETH_IPV6) {
+		u64 *ip = table->header;
+
+		if (bytes[0]) {
+			key[0] = ip[1];
+			key[1] = ip[2];
+			key[2] = ip[3];
+			key[3] = ip[4];
+			if (bytes[6] == ip_protocol && network_offset(skb) + 44 <= skb->tail)
+				transport = transport_word(ip_protocol, ip[5]);
+		}
+	} else if (protocol == ETH_ARP) {
+		u32 network = network_offset(skb);
+
+		/* Hardware addresses of 6 bytes, protocol addresses of 4. */
+		if (network + 28 <= skb->tail && !bpf_probe_read_kernel(bytes, 28, skb->head + network) &&
+		    bytes[4] == 6 && bytes[5] == 4) {
+			u16 *halves = (u16 *)bytes;
+
+			transport = halves[3];
+			key[0] = halves[7] | (u32)halves[8] << 16;
+			key[2] = halves[12] | (u32)halves[13] << 16;
+		}
+	} else if (protocol) {
+		u32 mac = skb->mac_header;
+
+		/* ~0 until it is set. */
+		if (mac != 0xffff && mac + 14 <= skb->tail && !bpf_probe_read_kernel(bytes, 12, skb->head + mac)) {
+			key[0] = table->header[0] >> 48 | (u64)(u32)table->header[1] << 16;
+			key[2] = table->header[0] & 0xffffffffffff;
+		}
+	}
+	key[4] = transport | (u64)(vlan_tci(skb) & 0xfff) << 32 | (u64)(count | FLOW_USED) << 48;
+}
+
+static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 location, u32 reason, struct sock *rx_sk)
+{
+	u32 cpu = bpf_get_smp_processor_id(), zero = 0;
+	struct table *table = bpf_map_lookup_elem(&tables, &cpu);
+	struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+
+	if (!table || !settings)
+		return 0;
+
+	struct net_device *dev = skb->dev;
+	u32 netns = netns_number(dev->nd_net.net);
+	u32 ifindex;
+
+	if (likely(netns)) {
+		ifindex = dev->ifindex;
+	} else {
+		/* Sockets detach what they receive from its device, but not from its number. */
+		struct sock *sk = rx_sk ? rx_sk : skb->sk;
+
+		ifindex = skb->skb_iif;
+		if (sk)
+			netns = netns_number(sk->__sk_common.skc_net.net);
+	}
+	if (unlikely(settings->selects) && ((settings->netns && netns && netns != settings->netns) ||
+					    (settings->ifindex && ifindex && ifindex != settings->ifindex))) {
+		table->unselected++;
+		return 0;
+	}
+
+	u16 protocol = skb->protocol;
+	u8 ip_protocol = read_ip(table, skb, protocol);
+	u64 second = reason | (u64)ifindex << 32;
+	u64 third = netns | (u64)__builtin_bswap16(protocol) << 32 | (u64)ip_protocol << 48 | (u64)COUNT_EXACT << 56;
+	int index = hash(location, second, third) & (COUNTS - 1);
+	u64 *words = words_of(&table->counts[index]);
+
+	if (unlikely(words[0] != location || words[1] != second || words[2] != third)) {
+		index = find_count(table, location, second, third);
+		if (index < 0) {
+			table->overflow++;
+			table->edge_overflow += !settings->window_is_open;
+			return 0;
+		}
+		index &= COUNTS - 1;
+	}
+
+	struct count *count = &table->counts[index];
+	u64 packets = ++count->packets;
+
+	if (unlikely(!settings->window_is_open))
+		count->edge_packets++;
+	if (packets < count->flows_due)
+		return 0;
+	u64 weight = packets - count->flows_looked_at;
+
+	count->flows_looked_at = packets;
+	count->flows_due = packets + 1;
+	if (packets >= FLOWS_EXACT) {
+		/* At random, or flows that take turns would not be seen by turns. */
+		table->random = table->random * 6364136223846793005ull + 1442695040888963407ull;
+		count->flows_due += table->random >> (64 - FLOWS_SKIP_BITS);
+	}
+	read_flow(table, skb, protocol, ip_protocol, index);
+	int new_flow = count_flow(table, weight);
+
+	if (new_flow >= 0) {
+		struct sock *sk = rx_sk ? rx_sk : skb->sk;
+
+		if (sk)
+			table->flows[new_flow & (FLOWS - 1)].socket = socket_number(sk);
+	}
+	if (packets > SAMPLES_PER_CPU)
+		return 0;
+	if (packets == 1 && netns_number(dev->nd_net.net))
+		bpf_probe_read_kernel_str(table->names[index], 16, &dev->name);
+	if (visit_site(ctx, count)) {
+		table->skb = (u64)skb;
+		take_sample(table, index);
+	}
+	return 0;
+}
+
+/*
+ * The tracepoint's arguments grew: `reason` came in 5.17, `rx_sk` in 6.11, and distributions carry
+ * both back. The one that fits the running kernel is loaded.
+ */
+SEC("tp_btf/kfree_skb")
+int drops_no_reason(u64 *ctx)
+{
+	return count_drop(ctx, (struct sk_buff *)ctx[0], ctx[1], 0, 0);
+}
+
+SEC("tp_btf/kfree_skb")
+int drops_reason(u64 *ctx)
+{
+	return count_drop(ctx, (struct sk_buff *)ctx[0], ctx[1], ctx[2], 0);
+}
+
+SEC("tp_btf/kfree_skb")
+int drops_rx_sk(u64 *ctx)
+{
+	return count_drop(ctx, (struct sk_buff *)ctx[0], ctx[1], ctx[2], (struct sock *)ctx[3]);
+}

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import type { DropCapture } from '../../model/drops.ts';
+import type { RunningCapture } from '../../model/host.ts';
+import { ok, unread, type Reading } from '../../model/reading.ts';
+import { readKallsyms } from '../kallsyms.ts';
+import { Locations } from '../locations.ts';
+import { errorCode } from '../unavailable.ts';
+import { Btf } from './btf.ts';
+import { addressesOf, dropKinds } from './drop-kinds.ts';
+import { loadLibBpf } from './libbpf.ts';
+import { attachProgram, type AttachedProgram, type RawCapture } from './program.ts';
+import { kernelReasons } from './reason-names.ts';
+
+export interface BpfCaptureOptions {
+  /** Inode number of a network namespace: count drops of this one only. Those of no known namespace too. */
+  readonly netns?: number;
+  /** Number of an interface, best along with `netns`: numbers repeat between namespaces. Likewise. */
+  readonly ifindex?: number;
+}
+
+/**
+ * Starts to count the drops of the whole machine (`skb:kfree_skb`) by a BPF program in the kernel.
+ * It belongs to this process: with the process it goes, however that ends.
+ *
+ * Beyond what tracefs tells, each kind of drop carries its namespace, interface, IP protocol, top flows, a few
+ * packets and a stack; and no event is lost in a storm.
+ */
+export async function startBpfCapture(
+  options: BpfCaptureOptions = {},
+): Promise<Reading<RunningCapture>> {
+  const vmlinux = readVmlinux();
+  if (vmlinux.status !== 'ok') return vmlinux;
+  const lib = await loadLibBpf();
+  if (lib.status !== 'ok') return lib;
+  const attached = attachProgram(lib.value, vmlinux.value, {
+    netns: options.netns ?? 0,
+    ifindex: options.ifindex ?? 0,
+  });
+  if (attached.status !== 'ok') return attached;
+  const program = attached.value;
+
+  let stopped: Promise<Reading<DropCapture>> | undefined;
+  return ok({
+    mark: (moment) => program.setWindow(moment === 'window-open'),
+    stop: () => (stopped ??= stop(program)),
+  });
+}
+
+async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
+  const raw = program.finish();
+  if (raw.status !== 'ok') return raw;
+  const capture = raw.value;
+  const locations = new Locations(readKallsyms);
+  await locations.learn([...addressesOf(capture)]);
+  const vmlinux = readVmlinux();
+  if (vmlinux.status !== 'ok') return vmlinux;
+  const drops = dropKinds(capture, {
+    hasReasons: program.hasReasons,
+    reasons: kernelReasons(vmlinux.value, reasonsOf(capture)),
+    locations: locations.known,
+    bootUs: Date.now() * 1000 - Number(process.hrtime.bigint() / 1000n),
+  });
+  const unselected = capture.tables.reduce((sum, table) => sum + table.unselected, 0);
+  return ok(
+    {
+      backend: 'bpf',
+      events: drops.reduce((sum, { packets }) => sum + packets, 0),
+      lost: capture.missed,
+      hasReasons: program.hasReasons,
+      drops,
+      ...(unselected > 0 && { unselected }),
+    },
+    locations.notes,
+  );
+}
+
+function reasonsOf(capture: RawCapture): ReadonlySet<number> {
+  return new Set(capture.tables.flatMap(({ counts }) => counts.map(({ reason }) => reason)));
+}
+
+const vmlinuxPath = '/sys/kernel/btf/vmlinux';
+
+function readVmlinux(): Reading<Btf> {
+  try {
+    return ok(new Btf(readFileSync(vmlinuxPath)));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') {
+      return unread(
+        'absent',
+        `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
+      );
+    }
+    return unread(
+      'malformed',
+      `Cannot watch drops by BPF: ${vmlinuxPath} cannot be read (${errorCode(error)}).`,
+    );
+  }
+}

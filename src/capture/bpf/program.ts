@@ -1,0 +1,247 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ok, unread, type Reading } from '../../model/reading.ts';
+import { notPermitted } from '../unavailable.ts';
+import type { Btf } from './btf.ts';
+import {
+  parseSample,
+  parseSite,
+  parseTable,
+  sampleCapacity,
+  SampleLayout,
+  settingsBytes,
+  SiteLayout,
+  TableLayout,
+  type RawSample,
+  type RawSite,
+  type RawTable,
+} from './layout.ts';
+import type { LibBpf, Pointer } from './libbpf.ts';
+
+const cannot = 'Cannot watch drops by BPF';
+
+/** bpf/drops.bpf.c, loaded and attached. Everything of it belongs to this process and goes with it. */
+export interface AttachedProgram {
+  /** Whether the tracepoint gives a reason. */
+  readonly hasReasons: boolean;
+  /** From now on, drops are inside of the window, or outside. */
+  setWindow(isOpen: boolean): void;
+  /** Stops counting, reads what was counted, and removes the program. */
+  finish(): Reading<RawCapture>;
+  /** Removes the program. Idempotent. */
+  close(): void;
+}
+
+export interface RawCapture {
+  /** One for each CPU. */
+  readonly tables: readonly RawTable[];
+  readonly sites: readonly RawSite[];
+  readonly samples: readonly RawSample[];
+  /** Drops that came while the program was at work on the same CPU; it cannot run within itself. */
+  readonly missed: number;
+}
+
+/** 0: all. */
+export interface Selection {
+  readonly netns: number;
+  readonly ifindex: number;
+}
+
+/** @param vmlinux of the running kernel */
+export function attachProgram(
+  lib: LibBpf,
+  vmlinux: Btf,
+  selection: Selection,
+): Reading<AttachedProgram> {
+  const variant = chooseVariant(vmlinux.parametersOfPointer('btf_trace_kfree_skb'));
+  if (variant === null) {
+    return unread('absent', `${cannot}: this kernel has no trace event skb:kfree_skb.`);
+  }
+  const path = objectPath();
+  if (path === null) {
+    return unread('absent', `${cannot}: the file bpf/drops.bpf.o of whydrop is missing.`);
+  }
+  lib.takeMessages();
+  const object = lib.openObject(path, null);
+  if (isError(object)) return failure(lib, lib.errno());
+
+  let link: Pointer | null = null;
+  let closed = false;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    if (link !== null) lib.destroyLink(link);
+    lib.closeObject(object);
+  };
+  const refuse = (errno: number): Reading<never> => {
+    const refusal = failure(lib, errno);
+    close();
+    return refusal;
+  };
+
+  const cpus = possibleCpus();
+  const program = lib.findProgram(object, variant);
+  const maps = ['tables', 'settings_map', 'sites', 'samples'].map((name) =>
+    lib.findMap(object, name),
+  );
+  const [tables, settings, sites, samples] = maps;
+  if (
+    isError(program) ||
+    isError(tables) ||
+    isError(settings) ||
+    isError(sites) ||
+    isError(samples)
+  ) {
+    close();
+    return unread('crashed', `${cannot}: bpf/drops.bpf.o is of another version of whydrop.`);
+  }
+  for (const name of variants) {
+    const other = lib.findProgram(object, name);
+    if (!isError(other)) lib.setAutoload(other, name === variant);
+  }
+  lib.setMaxEntries(tables, cpus);
+  const error = lib.loadObject(object);
+  if (error !== 0) return refuse(-error);
+
+  const firstKey = Buffer.alloc(4);
+  const setWindow = (isOpen: boolean): number =>
+    lib.update(
+      lib.mapFd(settings),
+      firstKey,
+      settingsBytes({ windowIsOpen: isOpen, ...selection }),
+      0,
+    );
+  if (setWindow(false) !== 0) return refuse(lib.errno());
+  const attached = lib.attachProgram(program);
+  if (isError(attached)) return refuse(lib.errno());
+  link = attached;
+
+  return ok({
+    hasReasons: variant !== 'drops_no_reason',
+    setWindow,
+    close,
+    finish() {
+      if (link !== null) lib.destroyLink(link);
+      link = null;
+      try {
+        return ok({
+          tables: readArray(lib, lib.mapFd(tables), cpus, TableLayout.bytes, parseTable),
+          sites: readSites(lib, lib.mapFd(sites)),
+          samples: readArray(
+            lib,
+            lib.mapFd(samples),
+            sampleCapacity,
+            SampleLayout.bytes,
+            parseSample,
+          ).flatMap((sample) => sample ?? []),
+          missed: recursionMisses(lib, lib.programFd(program)),
+        });
+      } catch (mapError) {
+        return unread(
+          'crashed',
+          `The counts of the BPF program cannot be read: ${String(mapError)}`,
+        );
+      } finally {
+        close();
+      }
+    },
+  });
+}
+
+const variants = ['drops_no_reason', 'drops_reason', 'drops_rx_sk'] as const;
+
+/** @param parameters of the tracepoint's functions, by type; the first is the data of who listens */
+export function chooseVariant(
+  parameters: readonly string[] | undefined,
+): (typeof variants)[number] | null {
+  const [, skb, , reason, socket] = parameters ?? [];
+  if (skb !== 'sk_buff') return null;
+  if (reason !== 'skb_drop_reason') return 'drops_no_reason';
+  return socket === 'sock' ? 'drops_rx_sk' : 'drops_reason';
+}
+
+/** The object is beside the sources, and one folder further up from what is built of them. */
+function objectPath(): string | null {
+  const candidates = ['../../../bpf/drops.bpf.o', '../../../../bpf/drops.bpf.o'];
+  return (
+    candidates
+      .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+      .find((path) => existsSync(path)) ?? null
+  );
+}
+
+/** How many CPUs there can be, from the highest number: `0-3`, or `0,2-5`. */
+function possibleCpus(): number {
+  const list = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
+  return Math.max(...[...list.matchAll(/\d+/g)].map(([number]) => Number(number))) + 1;
+}
+
+function readArray<Value>(
+  lib: LibBpf,
+  fd: number,
+  length: number,
+  valueBytes: number,
+  parse: (value: Uint8Array) => Value,
+): readonly Value[] {
+  const value = Buffer.alloc(valueBytes);
+  return Array.from({ length }, (_, index) => {
+    const key = Buffer.alloc(4);
+    key.writeUInt32LE(index);
+    if (lib.lookup(fd, key, value) !== 0) throw new Error(lib.errorName(lib.errno()));
+    return parse(value);
+  });
+}
+
+function readSites(lib: LibBpf, fd: number): readonly RawSite[] {
+  const sites: RawSite[] = [];
+  const site = Buffer.alloc(SiteLayout.bytes);
+  let key: Buffer | null = null;
+  for (;;) {
+    const next: Buffer = Buffer.alloc(16);
+    if (lib.nextKey(fd, key, next) !== 0) return sites;
+    if (lib.lookup(fd, next, site) === 0) sites.push(parseSite(next, site));
+    key = next;
+  }
+}
+
+/** struct bpf_prog_info, include/uapi/linux/bpf.h: recursion_misses came in 5.12. */
+const infoBytes = 232;
+const recursionMissesAt = 208;
+
+function recursionMisses(lib: LibBpf, fd: number): number {
+  const info = Buffer.alloc(infoBytes);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(infoBytes);
+  if (lib.infoOf(fd, info, length) !== 0) return 0;
+  return Number(info.readBigUInt64LE(recursionMissesAt));
+}
+
+/** Null, and before libbpf 1.0 also an error number as an address (ERR_PTR of the kernel). */
+function isError(pointer: Pointer | null | undefined): pointer is null | undefined {
+  return (
+    pointer === null || pointer === undefined || BigInt.asUintN(64, pointer) >= firstErrorAddress
+  );
+}
+const firstErrorAddress = 2n ** 64n - 4095n;
+
+/** Why libbpf or the kernel refused, with what would help. */
+function failure(lib: LibBpf, errno: number): Reading<never> {
+  const name = lib.errorName(errno);
+  const messages = lib.takeMessages();
+  const refusal = verifierVerdict(messages);
+  if (refusal !== null) {
+    return unread('absent', `${cannot}: this kernel does not accept the program (${refusal}).`);
+  }
+  if (name === 'EPERM' || name === 'EACCES') return notPermitted(cannot, 'CAP_BPF and CAP_PERFMON');
+  const said = messages.split('\n').find((line) => line !== '');
+  return unread('absent', `${cannot}: ${name}${said === undefined ? '' : ` (${said})`}.`);
+}
+
+/** What the verifier said last, of what libbpf prints when it refuses a program; null if it did not. */
+export function verifierVerdict(messages: string): string | null {
+  const log =
+    /-- BEGIN PROG LOAD LOG --\n([^]*?)(?:processed \d+ insns|-- END PROG LOAD LOG --)/.exec(
+      messages,
+    )?.[1];
+  return log?.split('\n').findLast((line) => line !== '') ?? null;
+}
