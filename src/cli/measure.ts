@@ -13,7 +13,7 @@ export interface MeasureRequest {
   readonly seconds: number;
   readonly netns: string | null;
   readonly interfaces: readonly string[];
-  readonly capture: 'auto' | 'tracefs' | 'none';
+  readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
   readonly only: readonly string[];
   readonly ignore: readonly { id: string; scope?: string; reason: string }[];
 }
@@ -22,7 +22,7 @@ export interface MeasureFlags {
   duration?: string;
   netns?: string;
   iface?: string[];
-  capture: 'auto' | 'tracefs' | 'none';
+  capture: 'auto' | 'bpf' | 'tracefs' | 'none';
   only?: string[];
   ignore?: string[];
 }

@@ -15,14 +15,17 @@ export class LiveCaptures {
     this.#tracefs ??= openTracefs();
   }
 
-  /** Both backends of CaptureOptions are tracefs today: `auto` has nothing else to choose. */
-  async start(_options: CaptureOptions): Promise<Reading<RunningCapture>> {
+  async start({ backend }: CaptureOptions): Promise<Reading<RunningCapture>> {
+    const started = await (backend === 'bpf' ? startBpf() : this.#startTracefs());
+    if (started.status === 'ok') this.#running.add(started.value);
+    return started;
+  }
+
+  async #startTracefs(): Promise<Reading<RunningCapture>> {
     const tracefs = await (this.#tracefs ??= openTracefs());
     if (tracefs.status !== 'ok') return tracefs;
     const { startTracefsCapture } = await import('../capture/tracefs.ts');
-    const started = await startTracefsCapture({ tracing: tracefs.value.directory });
-    if (started.status === 'ok') this.#running.add(started.value);
-    return started;
+    return startTracefsCapture({ tracing: tracefs.value.directory });
   }
 
   /** Stops what still runs and gives up the mount. Idempotent, as stop() and close() are. */
@@ -31,6 +34,11 @@ export class LiveCaptures {
     const tracefs = await this.#tracefs;
     if (tracefs?.status === 'ok') await tracefs.value.close();
   }
+}
+
+async function startBpf(): Promise<Reading<RunningCapture>> {
+  const { startBpfCapture } = await import('../capture/bpf/capture.ts');
+  return startBpfCapture();
 }
 
 async function openTracefs(): Promise<Reading<OpenTracefs>> {

@@ -6,8 +6,14 @@ import type { HostFacts } from '../model/host.ts';
 import { errnoOf } from './errno.ts';
 import { readTextFile } from './files.ts';
 
-/** @param netns as the user named it; null: the namespace whydrop runs in. */
-export async function readFacts(netns: string | null): Promise<HostFacts> {
+/**
+ * @param netns as the user named it; null: the namespace whydrop runs in
+ * @param netnsInode of that namespace
+ */
+export async function readFacts(
+  netns: string | null,
+  netnsInode: number | null,
+): Promise<HostFacts> {
   return {
     hostname: os.hostname(),
     kernel: os.release(),
@@ -15,6 +21,7 @@ export async function readFacts(netns: string | null): Promise<HostFacts> {
     recorded: false,
     netns,
     netnsCount: countNamespaces(),
+    netnsInode,
     cpuCount: os.cpus().length,
     root: process.geteuid?.() === 0,
   };

@@ -31,6 +31,7 @@ export function fakeHost(options: FakeHostOptions): Host {
       recorded: false,
       netns: null,
       netnsCount: 1,
+      netnsInode: null,
       cpuCount: 2,
       root: true,
       ...options.facts,
