@@ -85,7 +85,9 @@ struct table {
 	/* Of the drop at hand; not on the stack, where the verifier would follow each value it may have. */
 	u64 header[6]; /* the IP header's first bytes */
 	struct flow_key current;
-	u64 skb; /* address */
+	u64 skb; /* addresses of the skb, … */
+	u64 sk; /* … its socket, … */
+	u64 dev; /* … and the device whose name tells it; 0: none */
 	u64 random;
 	u64 counts_used;
 	u64 overflow; /* drops that found no place in counts */
@@ -164,27 +166,28 @@ enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_DCCP = 33, IP_ICMPV6 = 58, IP_SC
 enum { TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12 };
 enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 
+/* Reads as plain memory what the verifier knows no type of, or where that spares it work. */
+#define read(pointer, member) \
+	({ \
+		typeof(pointer) from = (pointer); \
+		typeof(from->member) value = 0; \
+		bpf_probe_read_kernel(&value, sizeof(value), &from->member); \
+		value; \
+	})
+
 /*
  * While an skb waits in a queue of a socket, other things are stored where `dev` is (a tree node of
  * TCP, lengths of UDP), and they are left there when it is freed. A faulting read gives 0; beyond that, inode
  * numbers of namespaces tell: from 0xeffffff9 (the initial one since 6.18), the lowest free one first.
  */
-static __always_inline u32 netns_number(struct net *net)
+static __always_inline u32 plausible(u32 inum)
 {
-	u32 inum = net->ns.inum;
-
 	return inum >= 0xeffffff0 && inum < 0xf8000000 ? inum : 0;
 }
 
-/* Inode number of a socket, by which /proc/PID/fd names it; 0: it has none. */
-static __always_inline u64 socket_number(struct sock *sk)
+static __always_inline u32 netns_number(struct net *net)
 {
-	u8 state = sk->__sk_common.skc_state;
-
-	/* Sockets of these states are smaller than struct sock. */
-	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
-		return 0;
-	return sk->sk_socket->file->f_inode->i_ino;
+	return plausible(net->ns.inum);
 }
 
 /* The first four bytes behind the IP header, as far as they tell a flow. */
@@ -238,14 +241,6 @@ static __noinline int visit_site(u64 *ctx, struct count *count)
 	return 1;
 }
 
-/* Rare, so it reads the skb as plain memory, which spares the verifier. */
-#define read(pointer, member) \
-	({ \
-		typeof((pointer)->member) value = 0; \
-		bpf_probe_read_kernel(&value, sizeof(value), &(pointer)->member); \
-		value; \
-	})
-
 /*
  * Keeps the packet at hand.
  *
@@ -293,6 +288,50 @@ __noinline int take_sample(struct table *table, u32 count_index)
 		sample->captured = captured;
 	sample->time_ns = bpf_ktime_get_ns();
 	return 0;
+}
+
+/*
+ * Where the packet at hand belongs when it has no device.
+ *
+ * @return the namespace, and the number of an interface in the upper half; either may be 0
+ */
+__noinline u64 place_without_device(struct table *table)
+{
+	if (!table)
+		return 0;
+	struct sk_buff *skb = (struct sk_buff *)table->skb;
+	struct sock *sk = (struct sock *)table->sk;
+	u32 netns = plausible(read(read(sk, __sk_common.skc_net.net), ns.inum));
+	/* Sockets detach what they receive from its device, but not from its number. */
+	u32 ifindex = read(skb, skb_iif);
+	u64 route = read(skb, _skb_refdst) & ~1ull;
+
+	/* A packet on its way out has a route, and the route a device, before it has the device itself. */
+	if (!ifindex && route) {
+		struct net_device *dev = read((struct dst_entry *)route, dev);
+		u32 of_route = plausible(read(read(dev, nd_net.net), ns.inum));
+
+		if (of_route) {
+			netns = of_route;
+			ifindex = read(dev, ifindex);
+			table->dev = (u64)dev;
+		}
+	}
+	return netns | (u64)ifindex << 32;
+}
+
+/* Inode number of the socket at hand, by which /proc/PID/fd names it; 0: it has none. */
+__noinline u64 socket_number(struct table *table)
+{
+	if (!table)
+		return 0;
+	struct sock *sk = (struct sock *)table->sk;
+	u8 state = read(sk, __sk_common.skc_state);
+
+	/* Sockets of these states are smaller than struct sock. */
+	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
+		return 0;
+	return read(read(read(read(sk, sk_socket), file), f_inode), i_ino);
 }
 
 /* The upper bits of a product, where everything has mixed. */
@@ -499,13 +538,15 @@ static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 locatio
 
 	if (likely(netns)) {
 		ifindex = dev->ifindex;
+		table->dev = (u64)dev;
 	} else {
-		/* Sockets detach what they receive from its device, but not from its number. */
-		struct sock *sk = rx_sk ? rx_sk : skb->sk;
+		table->skb = (u64)skb;
+		table->sk = rx_sk ? (u64)rx_sk : (u64)skb->sk;
+		table->dev = 0;
+		u64 place = place_without_device(table);
 
-		ifindex = skb->skb_iif;
-		if (sk)
-			netns = netns_number(sk->__sk_common.skc_net.net);
+		netns = place;
+		ifindex = place >> 32;
 	}
 	if (unlikely(settings->selects) && ((settings->netns && netns && netns != settings->netns) ||
 					    (settings->ifindex && ifindex && ifindex != settings->ifindex))) {
@@ -550,15 +591,14 @@ static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 locatio
 	int new_flow = count_flow(table, weight);
 
 	if (new_flow >= 0) {
-		struct sock *sk = rx_sk ? rx_sk : skb->sk;
-
-		if (sk)
-			table->flows[new_flow & (FLOWS - 1)].socket = socket_number(sk);
+		table->sk = rx_sk ? (u64)rx_sk : (u64)skb->sk;
+		if (table->sk)
+			table->flows[new_flow & (FLOWS - 1)].socket = socket_number(table);
 	}
 	if (packets > SAMPLES_PER_CPU)
 		return 0;
-	if (packets == 1 && netns_number(dev->nd_net.net))
-		bpf_probe_read_kernel_str(table->names[index], 16, &dev->name);
+	if (packets == 1 && table->dev)
+		bpf_probe_read_kernel_str(table->names[index], 16, &((struct net_device *)table->dev)->name);
 	if (visit_site(ctx, count)) {
 		table->skb = (u64)skb;
 		take_sample(table, index);

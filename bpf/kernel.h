@@ -44,7 +44,7 @@ struct socket {
 };
 
 struct sock_common {
-	volatile u8 skc_state;
+	u8 skc_state;
 	struct possible_net skc_net;
 };
 
@@ -53,9 +53,14 @@ struct sock {
 	struct socket *sk_socket;
 };
 
+struct dst_entry {
+	struct net_device *dev;
+};
+
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	unsigned long _skb_refdst; /* address of a dst_entry, and a flag in bit 0 */
 	u32 len;
 	int skb_iif;
 	u16 vlan_tci;

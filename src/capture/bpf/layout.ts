@@ -38,10 +38,10 @@ export const TableLayout = {
   counts: 0,
   flows: counts * CountLayout.bytes,
   names: counts * CountLayout.bytes + flows * FlowLayout.bytes,
-  overflow: 295_024,
-  edge_overflow: 295_032,
-  unselected: 295_040,
-  bytes: 295_048,
+  overflow: 295_040,
+  edge_overflow: 295_048,
+  unselected: 295_056,
+  bytes: 295_064,
 } as const;
 
 export const SiteLayout = { stack: 0, stack_bytes: 256, bytes: 264 } as const;

@@ -1,0 +1,278 @@
+import { stat } from 'node:fs/promises';
+import { afterEach, expect, test } from 'vitest';
+import { startBpfCapture, type BpfCaptureOptions } from '../../src/capture/bpf/capture.ts';
+import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
+import { start } from './command.ts';
+import { CleanUp, inside, macOf, makePair, RECEIVER, SENDER, type Pair } from './network.ts';
+import { labMissing } from './requirements.ts';
+import { receiveUdp, sendFrames, sendUdp } from './traffic.ts';
+
+const missing = await labMissing();
+const cleanUp = new CleanUp();
+afterEach(() => cleanUp.run());
+
+async function cable(): Promise<Pair> {
+  const pair = await makePair();
+  cleanUp.add(() => pair.cleanUp.run());
+  return pair;
+}
+
+async function inodeOf(netns: string): Promise<number> {
+  return (await stat(`/run/netns/${netns}`)).ino;
+}
+
+/** What the capture sees of some traffic. */
+async function captured(
+  traffic: () => Promise<unknown>,
+  options?: BpfCaptureOptions,
+): Promise<DropCapture> {
+  const capture = await startBpfCapture(options);
+  if (capture.status !== 'ok') throw new Error(capture.reason);
+  cleanUp.add(() => capture.value.stop());
+  capture.value.mark('window-open');
+  await traffic();
+  capture.value.mark('window-close');
+  const drops = await capture.value.stop();
+  if (drops.status !== 'ok') throw new Error(drops.reason);
+  expect(drops.notes ?? []).toEqual([]);
+  return drops.value;
+}
+
+/** The drops of one namespace with a reason, in the order of packets. */
+function dropsOf(capture: DropCapture, netns: number, reason: string): readonly DropCount[] {
+  return capture.drops.filter((drop) => drop.details?.netns === netns && drop.reason === reason);
+}
+
+async function dropPort(netns: string, port: number): Promise<void> {
+  await inside(
+    netns,
+    'nft -f -',
+    `table inet t { chain i { type filter hook input priority 0; udp dport ${port} counter drop;\n}\n}`,
+  );
+}
+
+async function dropped(netns: string): Promise<number> {
+  return Number(/counter packets (\d+)/.exec(await inside(netns, 'nft list chain inet t i'))?.[1]);
+}
+
+test.skipIf(missing !== null)(
+  'a storm is counted to the packet, in and out of the window',
+  async () => {
+    const { a, b } = await cable();
+    await dropPort(b, 5000);
+    const storm = { from: a, to: RECEIVER, port: 5000, perSecond: 0 };
+    const capture = await startBpfCapture();
+    if (capture.status !== 'ok') throw new Error(capture.reason);
+    cleanUp.add(() => capture.value.stop());
+    await sendUdp({ ...storm, packets: 10 });
+    capture.value.mark('window-open');
+    await Promise.all([
+      sendUdp({ ...storm, packets: 150_000, cpu: 0 }),
+      sendUdp({ ...storm, packets: 150_000, cpu: 1 }),
+    ]);
+    capture.value.mark('window-close');
+    await sendUdp({ ...storm, packets: 7 });
+    const drops = await capture.value.stop();
+    if (drops.status !== 'ok') throw new Error(drops.reason);
+
+    const inodes = [await inodeOf(a), await inodeOf(b)];
+    const [drop, ...others] = dropsOf(drops.value, inodes[1] ?? 0, 'NETFILTER_DROP');
+    expect(others).toEqual([]);
+    expect(drop).toMatchObject({ packets: 300_017, edgePackets: 17, protocol: EtherType.IPv4 });
+    expect(drop?.packets).toBe(await dropped(b));
+    expect(drop?.details).toMatchObject({
+      interface: 'vb',
+      ipProtocol: 17,
+      flowsApproximate: true,
+    });
+    expect(drop?.details?.topFlows[0]).toMatchObject({
+      source: SENDER,
+      destination: RECEIVER,
+      ports: { destination: 5000 },
+    });
+    expect(drop?.details?.samples.length).toBeGreaterThan(0);
+    expect(drop?.details?.stack).toContain('ip_local_deliver');
+    expect(drops.value.lost).toBe(0);
+  },
+);
+
+/** Raw IPv4: another source address and port with each packet, one in ten from the same. */
+const RANDOM_SOURCES = `
+use strict; use Socket;
+my ($to, $port, $packets) = @ARGV;
+socket(my $s, PF_INET, SOCK_RAW, 255) or die $!;
+my $address = sockaddr_in(0, inet_aton($to)); my $target = inet_aton($to);
+for my $i (1 .. $packets) {
+  my ($source, $from) = $i % 10 ? (0x0b000000 + ($i * 2654435761 & 0xffffff), 1024 + $i % 60000) : (0x0b010203, 777);
+  my $packet = pack('CCnnnCCna4a4nnnna20', 0x45, 0, 48, 0, 0, 64, 17, 0, pack('N', $source), $target, $from, $port, 28, 0, '');
+  send($s, $packet, 0, $address) or die $!;
+}
+`;
+
+test.skipIf(missing !== null)(
+  'a million sources: totals to the packet, the busiest flow on top',
+  async () => {
+    const { a, b } = await cable();
+    await dropPort(b, 5000);
+    await inside(b, 'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.vb.rp_filter=0');
+    await inside(b, `ip route add default via ${SENDER}`);
+    const capture = await captured(() =>
+      start('ip', ['netns', 'exec', a, 'perl', '-e', RANDOM_SOURCES, RECEIVER, '5000', '1000000']),
+    );
+    const [drop] = dropsOf(capture, await inodeOf(b), 'NETFILTER_DROP');
+    expect(drop?.packets).toBe(1_000_000);
+    expect(drop?.packets).toBe(await dropped(b));
+    expect(drop?.details?.flowsApproximate).toBe(true);
+    const [top] = drop?.details?.topFlows ?? [];
+    expect(top).toMatchObject({ source: '11.1.2.3', ports: { source: 777, destination: 5000 } });
+    // One packet in some 16 is looked at; what is seen of a flow is multiplied.
+    expect(top?.packets).toBeGreaterThan(80_000);
+    expect(top?.packets).toBeLessThan(120_000);
+  },
+);
+
+test.skipIf(missing !== null)('a small storm has exact flows', async () => {
+  const { a, b } = await cable();
+  await dropPort(b, 5000);
+  const capture = await captured(() =>
+    sendUdp({ from: a, to: RECEIVER, port: 5000, packets: 1200, perSecond: 0, flows: 120 }),
+  );
+  const [drop] = dropsOf(capture, await inodeOf(b), 'NETFILTER_DROP');
+  expect(drop?.details).toMatchObject({ flowCount: 120, flowsApproximate: false });
+  expect(drop?.details?.topFlows.map(({ packets }) => packets)).toEqual(Array(10).fill(10));
+});
+
+test.skipIf(missing !== null)('kinds of packets: namespace, interface, flow', async () => {
+  const { a, b } = await cable();
+  const mac = async (netns: string, name: string): Promise<string> =>
+    (await macOf(netns, name)).replaceAll(':', '');
+  const ethernet = `${await mac(b, 'vb')}${await mac(a, 'va')}`;
+  const ipv4 = (protocol: string, checksum: string): string =>
+    `450000280000000040${protocol}${checksum}0a4d00010a4d0002`;
+  await inside(a, 'ip addr add fd77::1/64 dev va nodad');
+  await inside(b, 'ip addr add fd77::2/64 dev vb nodad');
+  await inside(
+    b,
+    'nft -f -',
+    'table arp t { chain i { type filter hook input priority 0; drop;\n}\n}',
+  );
+  await inside(
+    a,
+    'nft -f -',
+    'table inet t { chain o { type filter hook output priority 0; udp dport 6000 counter drop;\n}\n}',
+  );
+  const bytes = '00'.repeat(12);
+  const capture = await captured(async () => {
+    // UDP with an 802.1Q tag, id 100, for which vb has no device.
+    await sendFrames(
+      a,
+      'va',
+      3,
+      `${ethernet}810000640800${ipv4('11', '6659')}03e803e900140000${bytes}`,
+    );
+    // TCP SYN to a port nobody listens on: the checksum is that of the kernel.
+    await inside(
+      a,
+      `perl -MSocket -e socket(S,2,1,0);connect(S,sockaddr_in(81,inet_aton("${RECEIVER}")))`,
+    ).catch(() => null);
+    await inside(a, 'ping -c 1 -W 1 -I va fd77::2');
+    await sendUdp6(a, 'fd77::2', 4000);
+    // ARP request of 10.77.0.1 for 10.77.0.2.
+    await sendFrames(
+      a,
+      'va',
+      2,
+      `${ethernet}08060001080006040001${await mac(a, 'va')}0a4d00010000000000000a4d0002${'00'.repeat(18)}`,
+    );
+    await sendUdp({ from: a, to: RECEIVER, port: 6000, packets: 4, perSecond: 0 });
+    // A frame of an EtherType that nobody handles.
+    await sendFrames(a, 'va', 1, `${ethernet}88b5${'00'.repeat(46)}`);
+  });
+  const [inA, inB] = [await inodeOf(a), await inodeOf(b)];
+  const first = (netns: number, reason: string, protocol: number): DropCount | undefined =>
+    dropsOf(capture, netns, reason).find((drop) => drop.protocol === protocol);
+
+  expect(first(inB, 'OTHERHOST', EtherType.IPv4)).toMatchObject({
+    packets: 3,
+    location: 'ip_rcv_core',
+    details: {
+      interface: 'vb',
+      topFlows: [
+        { source: SENDER, destination: RECEIVER, ports: { source: 1000, destination: 1001 } },
+      ],
+    },
+  });
+  const closed = dropsOf(capture, inB, 'NO_SOCKET').find(
+    ({ location }) => location === 'tcp_v4_rcv',
+  );
+  expect(closed?.details).toMatchObject({
+    interface: 'vb',
+    ipProtocol: 6,
+    topFlows: [{ source: SENDER, destination: RECEIVER, ports: { destination: 81 } }],
+  });
+  expect(first(inB, 'NO_SOCKET', EtherType.IPv6)).toMatchObject({
+    packets: 1,
+    details: {
+      interface: 'vb',
+      ipProtocol: 17,
+      topFlows: [{ source: 'fd77::1', destination: 'fd77::2', ports: { destination: 4000 } }],
+    },
+  });
+  expect(first(inB, 'NETFILTER_DROP', EtherType.ARP)).toMatchObject({
+    packets: 2,
+    details: {
+      interface: 'vb',
+      ipProtocol: null,
+      topFlows: [{ source: SENDER, destination: RECEIVER, arpOperation: 1, packets: 2 }],
+    },
+  });
+  const [egress] = dropsOf(capture, inA, 'NETFILTER_DROP');
+  expect(egress).toMatchObject({
+    packets: 4,
+    details: {
+      interface: 'va',
+      topFlows: [{ destination: RECEIVER, ports: { destination: 6000 } }],
+    },
+  });
+  expect(egress?.details?.topFlows[0]?.socket).toBeGreaterThan(0);
+  expect(first(inB, 'UNHANDLED_PROTO', 0x88b5)?.details?.topFlows).toMatchObject([
+    { source: await macOf(a, 'va'), destination: await macOf(b, 'vb'), packets: 1 },
+  ]);
+});
+
+test.skipIf(missing !== null)('a full socket is known by its inode number', async () => {
+  const { a, b } = await cable();
+  const receiver = await receiveUdp(b, 7000, 'stuck', 4096);
+  cleanUp.add(() => receiver.stop());
+  const capture = await captured(() =>
+    sendUdp({ from: a, to: RECEIVER, port: 7000, packets: 200, perSecond: 0 }),
+  );
+  const [drop] = dropsOf(capture, await inodeOf(b), 'SOCKET_RCVBUFF');
+  const sockets = await inside(b, `find /proc/${receiver.pid}/fd -lname socket:* -printf %l`);
+  expect(sockets).toContain(`socket:[${drop?.details?.topFlows[0]?.socket}]`);
+});
+
+test.skipIf(missing !== null)('the kernel selects by namespace', async () => {
+  const [one, two] = [await cable(), await cable()];
+  const inode = await inodeOf(one.b);
+  const capture = await captured(
+    async () => {
+      for (const { a } of [one, two]) {
+        await sendUdp({ from: a, to: RECEIVER, port: 9, packets: 50, perSecond: 0 });
+      }
+    },
+    { netns: inode },
+  );
+  expect(dropsOf(capture, inode, 'NO_SOCKET')[0]?.packets).toBe(50);
+  expect(
+    capture.drops.filter((drop) => ![inode, null].includes(drop.details?.netns ?? null)),
+  ).toEqual([]);
+  expect(capture.unselected).toBeGreaterThanOrEqual(50);
+});
+
+async function sendUdp6(from: string, to: string, port: number): Promise<void> {
+  await inside(
+    from,
+    `perl -MSocket=:all -e socket(S,AF_INET6,SOCK_DGRAM,0);send(S,"x",0,pack_sockaddr_in6(${port},inet_pton(AF_INET6,"${to}")))`,
+  );
+}
