@@ -1,3 +1,4 @@
+import type { ReadyCapture } from '../capture/tracefs.ts';
 import type { OpenTracefs } from '../capture/tracefs-mount.ts';
 import type { CaptureOptions, RunningCapture } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
@@ -8,28 +9,40 @@ import type { Reading } from '../model/reading.ts';
  */
 export class LiveCaptures {
   #tracefs: Promise<Reading<OpenTracefs>> | undefined;
+  #ready: Promise<Reading<ReadyCapture>> | undefined;
   readonly #running = new Set<RunningCapture>();
 
-  /** Mounts tracefs, unless it is, and loads the code for it: what start() would begin with. */
+  /** Does now, beside other things, what start() would begin with. */
   prepare(): void {
-    this.#tracefs ??= openTracefs();
+    this.#ready ??= this.#makeReady();
   }
 
   /** Both backends of CaptureOptions are tracefs today: `auto` has nothing else to choose. */
   async start(_options: CaptureOptions): Promise<Reading<RunningCapture>> {
-    const tracefs = await (this.#tracefs ??= openTracefs());
-    if (tracefs.status !== 'ok') return tracefs;
-    const { startTracefsCapture } = await import('../capture/tracefs.ts');
-    const started = await startTracefsCapture({ tracing: tracefs.value.directory });
+    const making = this.#ready ?? this.#makeReady();
+    this.#ready = undefined;
+    const ready = await making;
+    if (ready.status !== 'ok') return ready;
+    const started = ready.value.start();
     if (started.status === 'ok') this.#running.add(started.value);
     return started;
   }
 
   /** Stops what still runs and gives up the mount. Idempotent, as stop() and close() are. */
   async close(): Promise<void> {
+    const ready = await this.#ready;
+    if (ready?.status === 'ok') ready.value.release();
     await Promise.all([...this.#running].map((capture) => capture.stop()));
     const tracefs = await this.#tracefs;
     if (tracefs?.status === 'ok') await tracefs.value.close();
+  }
+
+  async #makeReady(): Promise<Reading<ReadyCapture>> {
+    this.#tracefs ??= openTracefs();
+    const tracefs = await this.#tracefs;
+    if (tracefs.status !== 'ok') return tracefs;
+    const { prepareTracefsCapture } = await import('../capture/tracefs.ts');
+    return prepareTracefsCapture({ tracing: tracefs.value.directory });
   }
 }
 
