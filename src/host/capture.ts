@@ -1,3 +1,4 @@
+import type { ReadyCapture } from '../capture/tracefs.ts';
 import type { OpenTracefs } from '../capture/tracefs-mount.ts';
 import type { CaptureOptions, RunningCapture } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
@@ -8,11 +9,12 @@ import type { Reading } from '../model/reading.ts';
  */
 export class LiveCaptures {
   #tracefs: Promise<Reading<OpenTracefs>> | undefined;
+  #ready: Promise<Reading<ReadyCapture>> | undefined;
   readonly #running = new Set<RunningCapture>();
 
-  /** Mounts tracefs, unless it is, and loads the code for it: what start() would begin with. */
+  /** Does now, beside other things, what start() would begin with. */
   prepare(): void {
-    this.#tracefs ??= openTracefs();
+    this.#ready ??= this.#makeReady();
   }
 
   async start({ backend }: CaptureOptions): Promise<Reading<RunningCapture>> {
@@ -22,17 +24,27 @@ export class LiveCaptures {
   }
 
   async #startTracefs(): Promise<Reading<RunningCapture>> {
-    const tracefs = await (this.#tracefs ??= openTracefs());
-    if (tracefs.status !== 'ok') return tracefs;
-    const { startTracefsCapture } = await import('../capture/tracefs.ts');
-    return startTracefsCapture({ tracing: tracefs.value.directory });
+    const making = this.#ready ?? this.#makeReady();
+    this.#ready = undefined;
+    const ready = await making;
+    return ready.status === 'ok' ? ready.value.start() : ready;
   }
 
   /** Stops what still runs and gives up the mount. Idempotent, as stop() and close() are. */
   async close(): Promise<void> {
+    const ready = await this.#ready;
+    if (ready?.status === 'ok') ready.value.release();
     await Promise.all([...this.#running].map((capture) => capture.stop()));
     const tracefs = await this.#tracefs;
     if (tracefs?.status === 'ok') await tracefs.value.close();
+  }
+
+  async #makeReady(): Promise<Reading<ReadyCapture>> {
+    this.#tracefs ??= openTracefs();
+    const tracefs = await this.#tracefs;
+    if (tracefs.status !== 'ok') return tracefs;
+    const { prepareTracefsCapture } = await import('../capture/tracefs.ts');
+    return prepareTracefsCapture({ tracing: tracefs.value.directory });
   }
 }
 
