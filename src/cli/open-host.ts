@@ -1,4 +1,5 @@
 import type { Host } from '../model/host.ts';
+import { openLiveHost } from '../host/live.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -8,7 +9,6 @@ import { UsageError } from './usage-error.ts';
  * @throws UsageError when the namespace cannot be entered
  */
 export async function openHost(netns: string | null, willCapture = false): Promise<Host> {
-  const { openLiveHost } = await import('../host/live.ts');
   const host = await openLiveHost({ netns, willCapture });
   if (host.status !== 'ok') throw new UsageError(host.reason);
   return host.value;

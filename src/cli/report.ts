@@ -19,7 +19,8 @@ export async function runReport(
 ): Promise<number> {
   const flags = given as unknown as ReportFlags;
   const opening = flags.from === undefined ? open(flags) : replay(flags.from);
-  // Checks and rules are many files: they are loaded while helpers enter the namespace.
+  // Checks and rules are many files: they are loaded while helpers enter the namespace and the
+  // kernel makes trace buffers.
   const [{ value: host, notes = [] }] = await Promise.all([opening, import('./measure.ts')]);
   try {
     if (!host.facts.recorded && hasJournal(process.env)) {

@@ -1,11 +1,11 @@
-import type { ReadyCapture } from '../capture/tracefs.ts';
-import type { OpenTracefs } from '../capture/tracefs-mount.ts';
+import { prepareTracefsCapture, type ReadyCapture } from '../capture/tracefs.ts';
+import { openTracefs, type OpenTracefs } from '../capture/tracefs-mount.ts';
 import type { CaptureOptions, RunningCapture } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
 
 /**
  * Live captures of one host. They see the drops of the whole machine, whatever namespace is under
- * diagnosis. The code for them is loaded when it is first wanted.
+ * diagnosis.
  */
 export class LiveCaptures {
   #tracefs: Promise<Reading<OpenTracefs>> | undefined;
@@ -43,17 +43,12 @@ export class LiveCaptures {
     this.#tracefs ??= openTracefs();
     const tracefs = await this.#tracefs;
     if (tracefs.status !== 'ok') return tracefs;
-    const { prepareTracefsCapture } = await import('../capture/tracefs.ts');
     return prepareTracefsCapture({ tracing: tracefs.value.directory });
   }
 }
 
+/** Loaded only when it is asked for: it needs libbpf and koffi. */
 async function startBpf(): Promise<Reading<RunningCapture>> {
   const { startBpfCapture } = await import('../capture/bpf/capture.ts');
   return startBpfCapture();
-}
-
-async function openTracefs(): Promise<Reading<OpenTracefs>> {
-  const module = await import('../capture/tracefs-mount.ts');
-  return module.openTracefs();
 }

@@ -91,7 +91,7 @@ describe('bad usage says what to do and ends with 3', () => {
     ['report extra', /too many arguments/],
     ['report --iface', /--iface .*argument missing/],
     ['report --format xml', /'xml' is invalid.*text, json/],
-    ['report --capture bpf', /'bpf' is invalid.*auto, tracefs, none/],
+    ['report --capture xdp', /'xdp' is invalid.*auto, bpf, tracefs, none/],
     ['report --duration 5x', /--duration 5x: write a number and a unit, such as 5s/],
     ['report --duration -1', /--duration -1: write/],
     ['report --duration 2h', /--duration 2h: write/],
