@@ -15,7 +15,7 @@ export async function runRecord(
     throw new UsageError('record needs a file: whydrop record -o lost.whydrop.gz');
   }
   const { recordHost } = await import('../host/index.ts');
-  const live = await openHost(flags.netns ?? null, flags.capture !== 'none');
+  const live = await openHost(flags.netns ?? null, flags.capture);
   try {
     const request = measureRequest(flags);
     const { seconds, interfaces, capture } = request;

@@ -72,7 +72,7 @@ async function render(report: Report, flags: OutputFlags): Promise<string> {
 }
 
 async function open(flags: ReportFlags): Promise<OpenedHost> {
-  return { value: await openHost(flags.netns ?? null, flags.capture !== 'none') };
+  return { value: await openHost(flags.netns ?? null, flags.capture) };
 }
 
 interface OpenedHost {
