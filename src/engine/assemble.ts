@@ -9,6 +9,7 @@ import { fold, type UnrankedCause } from './fold.ts';
 import type { JudgedFinding, Judgement } from './judge.ts';
 import type { Placed } from './place.ts';
 import { severityOf } from './rank.ts';
+import { reconcile } from './reconcile.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
 import { flowsOf, interfaceOf } from './whereabouts.ts';
@@ -62,6 +63,8 @@ export function assemble(
   const explained = packetsOf(roots) + packetsOf([...hidden]);
   const dropped = explained + harmless + unexplained;
 
+  const reconciled = reconcile(collected.rises, placed?.capture, withoutEvents(findings));
+
   const report: Omit<Report, 'verdict'> = {
     schema: 'whydrop.report/1',
     tool: { name: 'whydrop', version: options.version },
@@ -79,7 +82,8 @@ export function assemble(
     benign,
     unexplained: attribution.unexplained.map(reportDrops),
     elsewhere: elsewhereOf(attribution, placed, netns),
-    reconciliation: reconcile(findings, attribution),
+    reconciliation: [...reconciled.rows],
+    uncounted: reconciled.uncounted.map(reportDrops),
     notJudged: judgement.notJudged.map(({ rule, missing }) => ({ rule, missing: [...missing] })),
     suppressed: suppressed.map(({ cause, reason }) => ({ id: cause.id, reason })),
     crashed: [...judgement.crashed, ...crashedChecks(collected)],
@@ -140,22 +144,12 @@ function benignOf(findings: readonly JudgedFinding[], { claimed }: Attribution):
     .sort((a, b) => b.packets - a.packets);
 }
 
-function reconcile(
-  findings: readonly JudgedFinding[],
-  { claimed }: Attribution,
-): Report['reconciliation'] {
-  return findings.flatMap(({ finding }) => {
-    if (finding.kind !== 'cause' || finding.packets === 0) return [];
-    const counter = finding.because[0]?.source;
-    if (counter === undefined) return [];
-    const { packets } = finding;
-    return {
-      counter,
-      rise: packets,
-      byEvents: Math.min(claimed.get(finding) ?? 0, packets),
-      beforeEvents: finding.beforeEvents === true ? packets : 0,
-    };
-  });
+function withoutEvents(findings: readonly JudgedFinding[]): ReadonlySet<string> {
+  return new Set(
+    findings
+      .filter(({ finding }) => finding.kind === 'cause' && finding.beforeEvents === true)
+      .map(({ rule }) => rule.id),
+  );
 }
 
 function elsewhereOf(

@@ -34,14 +34,16 @@ export interface Report {
   unexplained: ReportDrops[];
   /** Drops on this host that cannot be placed in the namespace under diagnosis. They do not count in totals. */
   elsewhere: { packets: number; text: string; drops: ReportDrops[] };
-  /** How much of each counter's rise the captured events explain. */
+  /** Counters of loss that rose, and how much of each rise was seen as drop events. */
   reconciliation: {
     counter: string;
     rise: number;
     byEvents: number;
-    /** Lost before a packet existed for the tracer (NIC ring, hardware). */
+    /** Lost without a drop event: before a packet existed for the tracer (NIC ring, hardware), or where the kernel traces nothing. */
     beforeEvents: number;
   }[];
+  /** The other way round: captured drops for which no counter of loss rose, harmless ones included. */
+  uncounted: ReportDrops[];
   notJudged: { rule: string; missing: string[] }[];
   suppressed: { id: string; reason: string }[];
   /** Rules or checks of ours that failed: please report them. */

@@ -323,27 +323,32 @@ function writeNotes(page: Page, { notes, checks, suppressed, crashed }: Report):
   for (const line of lines) bullet(page, [line]);
 }
 
-function writeDetails(page: Page, { reconciliation, checks }: Report): void {
+function writeDetails(page: Page, { reconciliation, uncounted, checks }: Report): void {
   if (reconciliation.length > 0) {
     section(page, 'Counters against drop events');
     const row = (...cells: readonly string[]): string =>
       cells.map((cell) => cell.padStart(COUNT_COLUMNS)).join('');
     const write = (lead: string | Span, counter: string): void =>
-      page.paragraph([counter], COUNT_COLUMNS * 3 + 2, [lead]);
-    write({ text: row('rise', 'events', 'before'), style: 'label' }, 'counter');
+      page.paragraph([counter], COUNT_COLUMNS * 4 + 2, [lead]);
+    write({ text: row('rise', 'events', 'before', 'unseen'), style: 'label' }, 'counter');
     for (const { counter, rise, byEvents, beforeEvents } of reconciliation) {
-      const numbers = [rise, byEvents, beforeEvents].map(formatCount);
+      const unseen = rise - byEvents - beforeEvents;
+      const numbers = [rise, byEvents, beforeEvents, unseen].map(formatCount);
       write(row(...numbers), counter);
     }
     page.paragraph(
       [
         {
-          text: 'events: seen as drop events; before: lost before the tracer could see a packet',
+          text: 'events: seen as drop events; before: lost before, or without, an event; unseen: neither',
           style: 'source',
         },
       ],
       2,
     );
+  }
+  if (uncounted.length > 0) {
+    section(page, 'Drop events that no counter of loss shows');
+    for (const drop of uncounted) counted(page, drop.packets, [describeDrops(drop)]);
   }
   if (checks.length > 0) {
     section(page, 'Checks');

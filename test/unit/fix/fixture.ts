@@ -61,6 +61,7 @@ export function report(causes: ReportCause[], recorded = false): Report {
     unexplained: [],
     elsewhere: { packets: 0, text: '', drops: [] },
     reconciliation: [],
+    uncounted: [],
     notJudged: [],
     suppressed: [],
     crashed: [],

@@ -172,6 +172,7 @@ export const sampleReport: Report = {
     },
     { counter: 'vb rx_missed_errors', rise: 17, byEvents: 0, beforeEvents: 17 },
   ],
+  uncounted: [{ reason: 'NO_SOCKET', location: 'ping_rcv', protocol: 0x0800, packets: 2 }],
   notJudged: [
     { rule: 'nic-rx-ring', missing: ['ethtool: not installed. Install the package ethtool.'] },
     { rule: 'nic-tx-ring', missing: ['ethtool: not installed. Install the package ethtool.'] },

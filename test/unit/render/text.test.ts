@@ -25,6 +25,7 @@ const quiet: Report = {
   unexplained: [],
   elsewhere: { packets: 0, text: '', drops: [] },
   reconciliation: [],
+  uncounted: [],
   notJudged: [],
   suppressed: [],
   crashed: [],
@@ -220,7 +221,7 @@ describe('sections', () => {
     const lines = await linesOf(sampleReport, { verbose: true });
     for (const line of [
       '   Not      ip-martian: the martian counters did not move',
-      '   12,300   12,300        0  TcpExtIPReversePathFilter',
+      '   12,300   12,300        0        0  TcpExtIPReversePathFilter',
       '  5012.3 ms  drops ok',
       '     0.0 ms  wireless not-applicable: no such interface here.',
     ]) {
