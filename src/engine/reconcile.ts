@@ -67,7 +67,7 @@ const OF_THE_CARD =
 
 /** @param name `<check id> <counter>`; undefined: no counter of loss, or a part of another one */
 function lossCounterOf(name: string): LossCounter | undefined {
-  const [check = '', counter = ''] = splitAt(name, name.indexOf(' '));
+  const [check, counter] = splitAt(name, name.indexOf(' '));
   if (check === 'ethtool')
     return { title: `ethtool -S ${counter.replace('.', ' ')}`, causes: [], beforeEvents: true };
   const [device, last] =
