@@ -5,7 +5,7 @@ import { checks } from '../../checks/index.ts';
 import { rules } from '../../rules/index.ts';
 import { diagnose, type DiagnoseOptions, type Diagnosis } from '../engine/diagnose.ts';
 import { DEFAULT_DURATION } from './options.ts';
-import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
+import { parseDuration, parseIgnore, presentCauseIds } from './parse.ts';
 import { version } from './version.ts';
 
 /** What to measure: the measuring options of the command line, parsed. */
@@ -14,6 +14,7 @@ export interface MeasureRequest {
   readonly netns: string | null;
   readonly interfaces: readonly string[];
   readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
+  /** Causes, or fixes of causes (`CAUSE/FIX`). */
   readonly only: readonly string[];
   readonly ignore: readonly { id: string; scope?: string; reason: string }[];
 }
@@ -29,26 +30,23 @@ export interface MeasureFlags {
 
 /** @throws UsageError for a duration or a cause id that cannot be. */
 export function measureRequest(flags: MeasureFlags): MeasureRequest {
-  const known = rules.map(({ id }) => id);
   const { only = [], iface = [] } = flags;
   const ignore = (flags.ignore ?? []).map(parseIgnore);
-  checkCauseIds(
-    '--only',
-    only.map((id) => id.split('/')[0] ?? id),
-    known,
-  );
-  checkCauseIds(
+  const ignoredIds = presentCauseIds(
     '--ignore',
     ignore.map(({ id }) => id),
-    known,
+    rules,
   );
   return {
     seconds: parseDuration(flags.duration ?? DEFAULT_DURATION),
     netns: flags.netns ?? null,
     interfaces: iface,
     capture: flags.capture,
-    only,
-    ignore,
+    only: presentCauseIds('--only', only, rules),
+    ignore: ignore.map((suppression, index) => ({
+      ...suppression,
+      id: ignoredIds[index] ?? suppression.id,
+    })),
   };
 }
 
@@ -61,7 +59,7 @@ export async function measure(
     version,
     ...windowOf(host, request),
     capture: request.capture,
-    only: request.only.map((id) => id.split('/')[0] ?? id),
+    only: request.only.map((name) => name.split('/')[0] ?? name),
     suppressions: request.ignore,
     ...watching,
   });

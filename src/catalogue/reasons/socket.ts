@@ -1,0 +1,180 @@
+import type { Reason } from '../reason.ts';
+
+/** Sockets of any kind, UDP, and the memory behind them. */
+export const socketReasons: readonly Reason[] = [
+  {
+    name: 'NOT_SPECIFIED',
+    title: 'The kernel gave no reason',
+    meaning:
+      'The code that freed the packet did not say why. Only the function that freed it, the protocol and the counters tell what happened.',
+    harmless: 'often',
+    when: 'the function only clears up: multicast nobody joined, closed sockets, messages inside the machine',
+    causes: [],
+    since: '5.17',
+  },
+  {
+    name: 'NO_SOCKET',
+    title: 'Nothing here wants this packet',
+    meaning:
+      'No socket matches the packet, or a TCP handshake has no valid request or child socket any more. For a port that is open it can mean a full accept queue (cookie_v4_check).',
+    harmless: 'often',
+    when: 'the port is closed on purpose, the packet is late, or ping has had its answer (ping_rcv)',
+    causes: ['no-socket-tcp', 'no-socket-udp', 'icmp-noise', 'tcp-listen-overflow'],
+    since: '5.17',
+    counters: ['Udp.NoPorts', 'Udp6.NoPorts', 'Tcp.OutRsts'],
+  },
+  {
+    name: 'SOCKET_CLOSE',
+    title: 'A socket was closed with data in its queue',
+    meaning: 'Messages still waited, mostly in an AF_UNIX socket, when the socket was closed.',
+    harmless: 'always',
+    when: 'nobody was going to read them',
+    causes: ['benign-socket-teardown'],
+    since: '6.14',
+  },
+  {
+    name: 'SOCKET_FILTER',
+    aliases: ['TCP_FILTER'],
+    title: 'A filter of the receiving socket refused the packet',
+    meaning:
+      'A BPF filter that a program attached to its socket, or a BPF program on the control group of the socket (ingress), said no.',
+    harmless: 'often',
+    when: 'the filter is the program’s own and picks what it wants, as ping and DHCP clients do',
+    causes: ['socket-filter-drop', 'raw-or-packet-socket-full'],
+    since: '5.17',
+    counters: ['Udp.InErrors'],
+  },
+  {
+    name: 'SOCKET_RCVBUFF',
+    title: 'The receive buffer of a socket is full',
+    meaning:
+      'The program does not read as fast as packets come, or its buffer is too small for bursts.',
+    harmless: 'never',
+    causes: ['udp-rcvbuf-full', 'raw-or-packet-socket-full'],
+    since: '5.18',
+    counters: ['Udp.RcvbufErrors', 'Udp6.RcvbufErrors'],
+  },
+  {
+    name: 'SOCKET_BACKLOG',
+    title: 'The backlog of a busy socket is full',
+    meaning:
+      'The program was inside a call on this socket, so packets were put aside, and more came than may wait.',
+    harmless: 'never',
+    causes: ['tcp-backlog-drop'],
+    since: '5.18',
+    counters: ['TcpExt.TCPBacklogDrop'],
+  },
+  {
+    name: 'PROTO_MEM',
+    title: 'The memory of the protocol or of the socket is used up',
+    meaning:
+      'Accounting refused memory for the packet. For UDP that is udp_mem of the whole host; for TCP mostly the receive buffer of the one socket, seldom tcp_mem.',
+    harmless: 'never',
+    causes: ['udp-mem-exhausted', 'tcp-rcvbuf-prune', 'tcp-mem-pressure'],
+    since: '5.18',
+    counters: ['socket.drops', 'TcpExt.TCPRcvQDrop', 'TcpExt.RcvPruned'],
+  },
+  {
+    name: 'UDP_CSUM',
+    title: 'The UDP checksum is wrong',
+    meaning:
+      'The datagram was damaged on its way, or a network card or tunnel computed its checksum wrongly.',
+    harmless: 'never',
+    causes: ['udp-csum-error', 'offload-checksum-bug'],
+    since: '5.17',
+    counters: ['Udp.InCsumErrors', 'Udp6.InCsumErrors'],
+  },
+  {
+    name: 'SKB_CSUM',
+    title: 'A checksum could not be computed',
+    meaning: 'The checksum of a packet for a raw socket, tun or tap device came out wrong.',
+    harmless: 'never',
+    causes: ['ip-header-errors'],
+    since: '5.18',
+  },
+  {
+    name: 'SKB_UCOPY_FAULT',
+    title: 'Memory of a program could not be read',
+    meaning:
+      'Data that a program handed over without a copy (zerocopy, vhost) could not be copied or pinned.',
+    harmless: 'never',
+    causes: ['alloc-failure'],
+    since: '5.18',
+  },
+  {
+    name: 'NOMEM',
+    title: 'The kernel had no memory for the packet',
+    meaning: 'An allocation failed while the packet was handled.',
+    harmless: 'never',
+    causes: ['alloc-failure'],
+    since: '5.18',
+  },
+  {
+    name: 'PFMEMALLOC',
+    title: 'The packet used emergency memory',
+    meaning:
+      'Memory is so short that the packet was received into the emergency reserve, which only sockets that free memory (swap over the network) may use.',
+    harmless: 'never',
+    causes: ['alloc-failure'],
+    since: '6.18',
+    counters: ['TcpExt.PFMemallocDrop'],
+  },
+  {
+    name: 'SECURITY_HOOK',
+    title: 'A security module refused the packet',
+    meaning: 'SELinux, AppArmor or a BPF security program said no.',
+    harmless: 'often',
+    when: 'the security policy means to block this traffic',
+    causes: ['lsm-drop'],
+    since: '6.9',
+  },
+  {
+    name: 'BPF_CGROUP_EGRESS',
+    title: 'A BPF program on the control group refused to send it',
+    meaning:
+      'A program on the control group of the sender said no: IPAddressDeny= of systemd, a container policy. The sender gets "operation not permitted".',
+    harmless: 'often',
+    when: 'the policy means to block this traffic',
+    causes: ['cgroup-bpf-egress'],
+    since: '5.18',
+    counters: ['Ip.OutDiscards'],
+  },
+  {
+    name: 'UNIX_DISCONNECT',
+    title: 'A local (AF_UNIX) socket was connected elsewhere',
+    meaning:
+      'The queue of a datagram socket was thrown away because the socket connected again or its peer closed.',
+    harmless: 'always',
+    when: 'these are messages between local programs, not packets',
+    causes: ['benign-socket-teardown'],
+    since: '6.14',
+  },
+  {
+    name: 'UNIX_SKIP_OOB',
+    title: 'A local (AF_UNIX) reader skipped an out-of-band byte',
+    meaning: 'A normal read went past an urgent byte that was not asked for.',
+    harmless: 'always',
+    when: 'these are messages between local programs, not packets',
+    causes: ['benign-socket-teardown'],
+    since: '6.14',
+  },
+  {
+    name: 'QUEUE_PURGE',
+    title: 'A whole queue was emptied',
+    meaning: 'A socket or device went away and what its queue still held was freed.',
+    harmless: 'always',
+    when: 'the socket or device is gone, and nobody was going to read it',
+    causes: ['benign-socket-teardown'],
+    since: '6.6',
+  },
+  {
+    name: 'PACKET_SOCK_ERROR',
+    title: 'A capture did not take its copy',
+    meaning:
+      'The copy of a packet for a packet socket (tcpdump, a DHCP client) could not be queued. The packet itself went on.',
+    harmless: 'always',
+    when: 'only the onlooker loses; a full capture is incomplete',
+    causes: ['raw-or-packet-socket-full'],
+    since: '6.9',
+  },
+];
