@@ -50,7 +50,9 @@ export class DropwatchParser implements LineParser {
     if (place === undefined) return;
     const reason = fields.get('drop reason') ?? fields.get('reason');
     const protocol = Number(fields.get('protocol') ?? Number.NaN);
-    const name = fields.get('input port name');
+    const name = fields.get('input port name') ?? numbered(fields.get('input port ifindex'));
+    const seconds = secondsOf(fields.get('timestamp'));
+    if (seconds !== undefined) this.#tally.at(seconds);
     this.#tally.add({
       packets: 1,
       place,
@@ -80,6 +82,17 @@ export class DropwatchParser implements LineParser {
     this.#packet = { at, beside, fields: new Map() };
     return true;
   }
+}
+
+function numbered(ifindex: string | undefined): string | undefined {
+  return ifindex === undefined ? undefined : `ifindex ${ifindex}`;
+}
+
+/** `Thu Dec 22 13:14:21 2022 005165840 nsec`; in whichever time zone, since only differences count. */
+function secondsOf(timestamp = ''): number | undefined {
+  const [, date, nanoseconds] = /^(.*\d{4}) (\d{1,9}) nsec$/.exec(timestamp) ?? [];
+  const seconds = Date.parse(`${date} UTC`) / 1000 + Number(nanoseconds) / 1e9;
+  return Number.isFinite(seconds) ? seconds : undefined;
 }
 
 /** Drops in hardware have the name of a devlink trap where others have a function. */

@@ -70,7 +70,7 @@ export class IpLinkParser implements LineParser {
     if (this.#interface === '') return false;
     const [, direction, columns] = HEADER.exec(line) ?? [];
     if (direction !== undefined && columns !== undefined) {
-      this.#header = { direction: direction.toUpperCase(), columns: words(columns) };
+      this.#header = { direction: `${direction.toUpperCase()}X`, columns: words(columns) };
       return true;
     }
     if (this.#header === undefined) return line.trim() !== '' && /^\s/.test(line);

@@ -10,7 +10,9 @@ export type Place =
  * `tcp_v4_rcv`, `ip_rcv_core+0x22c/0x3d0`, `tcp_v4_rcv+80` (dropwatch: hexadecimal without 0x). Groups:
  * name, offset, size of the function.
  */
-const SYMBOL = /^(\.?[a-z_][\w.$]*)(?:\+(?:0x)?([0-9a-f]+))?(?:\/0x([0-9a-f]+))?$/i;
+const SYMBOL = /^(\.?[a-z_][\w.$]*)(?:\+(?:0x)?([0-9a-f]*))?(?:\/(?:0x)?([0-9a-f]*))?$/i;
+/** NET_DM_MAX_SYMBOL_LEN: the kernel cuts the symbols it gives dropwatch in packet mode, and with them offsets. */
+const CUT_LENGTH = 39;
 const ADDRESS = /^(?:0x)?([0-9a-f]{8,16})$/i;
 
 /**
@@ -29,9 +31,9 @@ export function parsePlace(text: string, address?: string, module?: string): Pla
   const symbol = SYMBOL.exec(text);
   if (symbol === null) return undefined;
   const [, name = '', offset = '0', size] = symbol;
-  const distance = Number.parseInt(offset, 16);
+  const distance = Number.parseInt(offset, 16) || 0;
   const end = size === undefined ? maxFunctionBytes : Number.parseInt(size, 16);
-  if (distance < end || distance === 0) {
+  if (distance < end || distance === 0 || text.length === CUT_LENGTH) {
     return {
       kind: 'function',
       ...normaliseLocation(module === undefined ? name : `${name} [${module}]`),
@@ -41,9 +43,9 @@ export function parsePlace(text: string, address?: string, module?: string): Pla
   const digits = ADDRESS.exec(address ?? '')?.[1];
   if (digits === undefined) return { kind: 'address', address: refuted, area: 'unknown', refuted };
   const place = atAddress(digits);
-  // Behind the last symbol there is only what is loaded later.
-  const area = place.area === 'core' ? 'unknown' : 'module';
-  return { ...place, area, refuted };
+  // Between the core, all of whose functions have names, and the end of the addresses.
+  const isLoadedLater = place.area === 'module' || /^0xffffffff[ab]/.test(place.address);
+  return { ...place, area: isLoadedLater ? 'module' : 'unknown', refuted };
 }
 
 function atAddress(digits: string): Extract<Place, { kind: 'address' }> {

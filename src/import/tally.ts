@@ -92,9 +92,9 @@ export class Tally {
     this.#last = Math.max(this.#last, seconds);
   }
 
-  /** Null: no time stamps. */
+  /** Null: not even two time stamps. */
   get seconds(): number | null {
-    return this.#last >= this.#first ? this.#last - this.#first : null;
+    return this.#last > this.#first ? this.#last - this.#first : null;
   }
 
   /** Counters of an interface. The first and the last reading of each are kept. */

@@ -57,7 +57,7 @@ export type ImportFormat =
   'dropwatch' | 'perf script' | 'trace_pipe' | 'retis' | 'netstat -i' | 'ip -s link';
 
 export interface ImportFinding {
-  /** A phrase that can follow a number of packets. */
+  /** One line. */
   title: string;
   judgement: Judgement;
   packets: number;
@@ -119,4 +119,18 @@ export interface InterfaceCounters {
   dropped: number;
   /** Frames the receive ring or the FIFO had no room for. Null: not in the input, or within `dropped`. */
   overruns: number | null;
+}
+
+/** May be lost traffic. */
+export function isSuspect({ judgement }: Pick<ImportFinding, 'judgement'>): boolean {
+  return judgement === 'loss' || judgement === 'depends';
+}
+
+export function hasLost({ rx, tx }: Pick<InterfaceHistory, 'rx' | 'tx'>): boolean {
+  return lossOf(rx) + lossOf(tx) > 0;
+}
+
+/** Packets that the counters call lost. */
+export function lossOf({ errors, dropped, overruns }: InterfaceCounters): number {
+  return errors + dropped + (overruns ?? 0);
 }
