@@ -49,9 +49,10 @@ function judgementOf(
 ): Meaning['judgement'] {
   if (harmless === 'always') return 'harmless';
   const isMild = place?.judgement === 'harmless' || place?.judgement === 'usually-harmless';
+  const isItsPlace = place !== undefined && place.causes[0] === cause;
   // What is a loss elsewhere is none in a function that only serves onlookers (raw sockets, captures).
-  if (harmless === 'never') return isMild && place.causes[0] === cause ? place.judgement : 'loss';
-  return isMild ? place.judgement : 'depends';
+  if (harmless === 'never') return isMild && isItsPlace ? place.judgement : 'loss';
+  return isMild || isItsPlace ? place.judgement : 'depends';
 }
 
 function harmlessWhen(reason: Reason): string {

@@ -13,7 +13,8 @@ export type Place =
 const SYMBOL = /^(\.?[a-z_][\w.$]*)(?:\+(?:0x)?([0-9a-f]*))?(?:\/(?:0x)?([0-9a-f]*))?$/i;
 /** NET_DM_MAX_SYMBOL_LEN: the kernel cuts the symbols it gives dropwatch in packet mode, and with them offsets. */
 const CUT_LENGTH = 39;
-const ADDRESS = /^(?:0x)?([0-9a-f]{8,16})$/i;
+/** A symbol of exactly so many hexadecimal digits there is none. */
+const ADDRESS = /^(?:0x([0-9a-f]{1,16})|([0-9a-f]{16}|[0-9a-f]{8}))$/i;
 
 /**
  * What a tool printed for the address of a drop. The nearest symbol below an address is not the function
@@ -26,8 +27,8 @@ const ADDRESS = /^(?:0x)?([0-9a-f]{8,16})$/i;
  * @returns undefined if it is neither
  */
 export function parsePlace(text: string, address?: string, module?: string): Place | undefined {
-  const bare = ADDRESS.exec(text.startsWith('0x') || !SYMBOL.test(text) ? text : '');
-  if (bare?.[1] !== undefined) return atAddress(bare[1]);
+  const bare = digitsOf(text);
+  if (bare !== undefined) return atAddress(bare);
   const symbol = SYMBOL.exec(text);
   if (symbol === null) return undefined;
   const [, name = '', offset = '0', size] = symbol;
@@ -40,12 +41,17 @@ export function parsePlace(text: string, address?: string, module?: string): Pla
     };
   }
   const refuted = `${name}+0x${distance.toString(16)}`;
-  const digits = ADDRESS.exec(address ?? '')?.[1];
+  const digits = digitsOf(address ?? '');
   if (digits === undefined) return { kind: 'address', address: refuted, area: 'unknown', refuted };
   const place = atAddress(digits);
   // Between the core, all of whose functions have names, and the end of the addresses.
   const isLoadedLater = place.area === 'module' || /^0xffffffff[ab]/.test(place.address);
   return { ...place, area: isLoadedLater ? 'module' : 'unknown', refuted };
+}
+
+function digitsOf(text: string): string | undefined {
+  const [, prefixed, bare] = ADDRESS.exec(text) ?? [];
+  return prefixed ?? bare;
 }
 
 function atAddress(digits: string): Extract<Place, { kind: 'address' }> {

@@ -184,8 +184,9 @@ function nextCommands({ totals, unresolved, history }: Found): Confirmation[] {
   if (history.length > 0) {
     next.push(
       {
-        command: `grep . /sys/class/net/${first}/statistics/rx_{dropped,missed_errors}; sleep 60; grep . /sys/class/net/${first}/statistics/rx_{dropped,missed_errors}`,
-        shows: 'whether it still drops, and which kind: only rx_missed_errors is the receive ring',
+        command: `tail -n 1 /sys/class/net/${first}/statistics/rx_dropped /sys/class/net/${first}/statistics/rx_missed_errors`,
+        shows:
+          'twice, a minute apart: whether it still drops; only rx_missed_errors is the receive ring',
       },
       { command: `ethtool -S ${first}`, shows: "the driver's own counters, which say more" },
     );

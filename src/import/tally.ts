@@ -32,7 +32,7 @@ const MAX_NAMES = 1000;
 
 /** Adds up what the parsers find. */
 export class Tally {
-  readonly #kinds = new Map<string, DropKind>();
+  readonly #kinds = new Map<string, GrowingKind>();
   readonly #unresolved = new Map<string, UnresolvedDrop>();
   readonly #interfaces = new Map<string, Readings>();
   #first = Infinity;
@@ -52,22 +52,28 @@ export class Tally {
   #addKind(drop: SeenDrop, location: string, module?: string): void {
     const reason = drop.reason ?? null;
     const protocol = drop.protocol ?? null;
-    const key = [reason, location, module, protocol, drop.hardware].join(' ');
-    const kind = this.#kinds.get(key);
-    if (kind === undefined && this.#kinds.size >= MAX_KINDS) {
-      this.uncounted += drop.packets;
-      return;
+    const hardware = drop.hardware === true;
+    const key = [reason, location, module, protocol, hardware].join(' ');
+    let kind = this.#kinds.get(key);
+    if (kind === undefined) {
+      if (this.#kinds.size >= MAX_KINDS) {
+        this.uncounted += drop.packets;
+        return;
+      }
+      const counts = { packets: 0, interfaces: new Map(), destinations: new Map() };
+      kind = {
+        reason,
+        location,
+        ...(module !== undefined && { module }),
+        protocol,
+        hardware,
+        ...counts,
+      };
+      this.#kinds.set(key, kind);
     }
-    this.#kinds.set(key, {
-      reason,
-      location,
-      ...(module !== undefined && { module }),
-      protocol,
-      hardware: drop.hardware === true,
-      packets: (kind?.packets ?? 0) + drop.packets,
-      interfaces: withName(kind?.interfaces, drop),
-      destinations: withDestination(kind?.destinations, drop),
-    });
+    kind.packets += drop.packets;
+    countIn(kind.interfaces, drop.interface, drop.packets);
+    countDestination(kind.destinations, drop);
   }
 
   #addUnresolved(
@@ -143,26 +149,24 @@ function riseOf(first: InterfaceTotals, last: InterfaceTotals): InterfaceHistory
   return values.some((value) => value !== null && value < 0) ? undefined : rise;
 }
 
-/** Both maps are owned by the tally, so they are changed in place. */
-function withName(known: ReadonlyMap<string, number> | undefined, drop: SeenDrop) {
-  const names = (known as Map<string, number> | undefined) ?? new Map<string, number>();
-  const name = drop.interface;
-  if (name !== undefined && (names.has(name) || names.size < MAX_NAMES)) {
-    names.set(name, (names.get(name) ?? 0) + drop.packets);
-  }
-  return names;
+type GrowingKind = Omit<DropKind, 'packets' | 'interfaces' | 'destinations'> & {
+  packets: number;
+  readonly interfaces: Map<string, number>;
+  readonly destinations: Map<string, Destination & { packets: number }>;
+};
+
+function countIn(names: Map<string, number>, name: string | undefined, packets: number): void {
+  if (name === undefined || (!names.has(name) && names.size >= MAX_NAMES)) return;
+  names.set(name, (names.get(name) ?? 0) + packets);
 }
 
-function withDestination(
-  known: DropKind['destinations'] | undefined,
+function countDestination(
+  destinations: GrowingKind['destinations'],
   { destination, packets }: SeenDrop,
-): DropKind['destinations'] {
-  const all = (known as Map<string, Destination & { packets: number }> | undefined) ?? new Map();
-  if (destination === undefined) return all;
+): void {
+  if (destination === undefined) return;
   const key = Object.values(destination).join(' ');
-  const before = all.get(key);
-  if (before !== undefined || all.size < MAX_NAMES) {
-    all.set(key, { ...destination, packets: (before?.packets ?? 0) + packets });
-  }
-  return all;
+  const known = destinations.get(key);
+  if (known !== undefined) known.packets += packets;
+  else if (destinations.size < MAX_NAMES) destinations.set(key, { ...destination, packets });
 }
