@@ -18,6 +18,8 @@ export interface ReportOptions
   /** Of whydrop. */
   readonly version: string;
   readonly startedAt: Date;
+  /** To be shown with those of the engine. */
+  readonly notes?: readonly string[];
 }
 
 /** What the stages before found. */
@@ -82,7 +84,7 @@ export function assemble(
     suppressed: suppressed.map(({ cause, reason }) => ({ id: cause.id, reason })),
     crashed: [...judgement.crashed, ...crashedChecks(collected)],
     checks: checkStatuses(collected),
-    notes: notesOf(collected, capture),
+    notes: [...(options.notes ?? []), ...notesOf(collected, capture)],
   };
   return { ...report, verdict: verdictOf(report, coreUnread(collected, options)) };
 }
