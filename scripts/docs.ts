@@ -1,11 +1,17 @@
-// Writes docs/causes (one page per rule, and their index) and the screens in README.md (from docs/screens);
+// Writes docs/causes (one page per rule, and their index), docs/reasons.md and docs/counters.md (the
+// catalogue), and the screens in README.md (from docs/screens);
 // `--check` fails instead of writing.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 import { format, resolveConfig } from 'prettier';
 
 import { rules } from '../rules/index.ts';
+import { counters } from '../src/catalogue/counters.ts';
+import { reasons } from '../src/catalogue/reasons.ts';
+import { titleOfCause } from '../src/cli/title-of-cause.ts';
+import { renderCounterTable, renderReasonTable } from '../src/render/catalogue-tables.ts';
 import { renderCauseIndex, renderCausePage } from '../src/render/cause-page.ts';
+import { symptoms } from '../src/wizard/symptoms.ts';
 
 const folder = 'docs/causes';
 mkdirSync(folder, { recursive: true });
@@ -14,7 +20,7 @@ const style = await resolveConfig('docs/causes/README.md');
 /** Null: the file should not be there. */
 const pages = new Map<string, string | null>();
 for (const [file, page] of [
-  ['README.md', renderCauseIndex(rules)] as const,
+  ['README.md', renderCauseIndex(rules, symptoms)] as const,
   ...rules.map((rule) => [`${rule.id}.md`, renderCausePage(rule)] as const),
 ]) {
   pages.set(`${folder}/${file}`, await format(page, { ...style, parser: 'markdown' }));
@@ -23,6 +29,9 @@ for (const [file, page] of [
 for (const file of readdirSync(folder)) {
   if (!pages.has(`${folder}/${file}`)) pages.set(`${folder}/${file}`, null);
 }
+// As they are: prettier pads each column to its widest cell (.prettierignore).
+pages.set('docs/reasons.md', renderReasonTable(reasons, titleOfCause));
+pages.set('docs/counters.md', renderCounterTable(counters, titleOfCause));
 pages.set('README.md', withScreens(readFileSync('README.md', 'utf8')));
 
 const stale = [...pages].filter(([file, page]) => textOf(file) !== page);

@@ -47,9 +47,9 @@ const groups = {
   },
   arp_cache: {
     source: '/proc/net/stat/arp_cache (IPv6: ndisc_cache)',
-    command: 'lnstat -c 1 -f arp_cache,ndisc_cache',
+    command: 'cat /proc/net/stat/arp_cache',
   },
-  rt_cache: { source: '/proc/net/stat/rt_cache', command: 'lnstat -c 1 -f rt_cache' },
+  rt_cache: { source: '/proc/net/stat/rt_cache', command: 'cat /proc/net/stat/rt_cache' },
   sockstat: { source: '/proc/net/sockstat', command: 'cat /proc/net/sockstat' },
   socket: { source: '/proc/net/udp, raw, packet and netlink', command: 'ss -uamn' },
 } as const satisfies Readonly<Record<string, Source>>;

@@ -3,6 +3,6 @@ export type Harmless =
   | { readonly harmless: 'never' }
   | {
       readonly harmless: 'often' | 'always';
-      /** Goes on after "when" or "because": `the port is closed on purpose`. */
+      /** Goes on after "when" (often) or as a reason (always): `the port is closed on purpose`. */
       readonly when: string;
     };

@@ -1199,6 +1199,11 @@ export function findLocation(name: string, protocol?: number): KernelLocation | 
   );
 }
 
+/** All that is known of a function, for any protocol; first the entry that holds first. */
+export function locationsOf(name: string): readonly KernelLocation[] {
+  return locations.filter(({ functions }) => functions.some((pattern) => matches(pattern, name)));
+}
+
 function matches(pattern: string, name: string): boolean {
   if (pattern.startsWith('*')) return name.endsWith(pattern.slice(1));
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name;

@@ -16,8 +16,8 @@ export type Reason = Harmless & {
   /** Ids of causes that show as this reason, the usual one first. */
   readonly causes: readonly string[];
   /**
-   * A Linux release that is known to have it; earlier ones may, and vendors backport reasons. To
-   * explain with, never to decide by. Absent: in no release.
+   * The Linux release in which it was first seen; earlier ones may have it, and vendors backport
+   * reasons. To explain with, never to decide by. Absent: in no release.
    */
   readonly since?: string;
   /** Keys of counters (`Udp.RcvbufErrors`) that rise with it. Absent: none is known to. */

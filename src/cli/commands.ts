@@ -130,19 +130,26 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'explain',
-    summary: 'what a cause means, how to confirm it, what the fix costs',
-    arguments: [{ name: '<cause>', help: 'a cause id, such as ip-rpfilter' }],
-    options: [],
-    examples: ['whydrop explain nf-conntrack-full'],
-    run: async (operands) => (await import('./explain.ts')).runExplain(operands),
+    summary: 'what a cause, drop reason, kernel function or counter means',
+    arguments: [
+      { name: '<name...>', help: 'as reports, tracepoints, /proc and other tools print it' },
+    ],
+    options: [{ flags: '--json', help: 'print JSON' }],
+    examples: [
+      'whydrop explain nf-conntrack-full      a cause: the proof, the fix, what it costs',
+      'whydrop explain NOT_SPECIFIED          a drop reason',
+      'whydrop explain nf_hook_slow+0xb0      a kernel function that frees packets',
+      'whydrop explain TcpExt ListenOverflows',
+    ],
+    run: async (operands, flags) => (await import('./explain.ts')).runExplain(operands, flags),
   },
   {
     name: 'list',
-    summary: 'the causes it knows, the sources it reads',
-    arguments: [{ name: '<what>', help: 'causes or checks' }],
-    options: [],
-    examples: ['whydrop list causes', 'whydrop list checks'],
-    run: async (operands) => (await import('./list.ts')).runList(operands),
+    summary: 'what it knows: causes, checks, drop reasons, functions, counters',
+    arguments: [{ name: '<what>', help: 'causes, checks, reasons, functions or counters' }],
+    options: [{ flags: '--json', help: 'print JSON' }],
+    examples: ['whydrop list causes', 'whydrop list checks', 'whydrop list reasons --json'],
+    run: async (operands, flags) => (await import('./list.ts')).runList(operands, flags),
   },
 ];
 

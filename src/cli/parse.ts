@@ -1,3 +1,4 @@
+import { nearest } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m)?$/;
@@ -41,9 +42,10 @@ export function presentCauseIds(
     const [given = '', ...fix] = name.split('/');
     const cause = causes.find(({ id, aliases }) => id === given || aliases.includes(given));
     if (cause !== undefined) return [cause.id, ...fix].join('/');
-    const near = causes
-      .flatMap(({ id, aliases }) => [id, ...aliases])
-      .filter((other) => other.includes(given) || given.includes(other));
+    const near = nearest(
+      given,
+      causes.flatMap(({ id, aliases }) => [id, ...aliases]),
+    );
     const hint =
       near.length > 0
         ? `did you mean ${near.join(' or ')}?`

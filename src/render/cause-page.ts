@@ -23,15 +23,32 @@ function names({ id, aliases }: AnyRule): string {
   return also === '' ? `\`${id}\`` : `\`${id}\` (also ${also})`;
 }
 
-/** The index of all cause pages, in alphabetical order of ids, as Markdown. */
-export function renderCauseIndex(rules: readonly AnyRule[]): string {
-  const lines = [...rules]
-    .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ id, title }) => `- [\`${id}\`](${id}.md): ${title}`);
+/** What people see, and the causes that look like it. Empty: any may. */
+export interface SymptomIndex {
+  readonly name: string;
+  readonly causes: readonly string[];
+}
+
+/** The index of all cause pages, by what people see and by id, as Markdown. */
+export function renderCauseIndex(
+  rules: readonly AnyRule[],
+  symptoms: readonly SymptomIndex[],
+): string {
+  const sorted = [...rules].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const link = (id: string): string => `[\`${id}\`](${id}.md)`;
   return [
     '# Causes\n',
-    'What whydrop can find, one page each. `whydrop explain ID` prints the same page.\n',
-    ...lines,
+    'What whydrop can find, one page each. `whydrop explain ID` prints the same page. [Drop reasons](../reasons.md) and [counters](../counters.md) have their own tables.\n',
+    '## By what you see\n',
+    ...symptoms
+      .filter(({ causes }) => causes.length > 0)
+      .map(({ name, causes }) => `- ${name}: ${causes.map(link).join(', ')}`),
+    '',
+    'In the words of each cause:\n',
+    ...sorted.map(({ id, explain }) => `- ${explain.see.trim()} ${link(id)}`),
+    '',
+    '## By name\n',
+    ...sorted.map(({ id, title }) => `- ${link(id)}: ${title}`),
     '',
   ].join('\n');
 }

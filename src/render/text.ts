@@ -14,6 +14,7 @@ import {
   formatSeconds,
   formatTime,
   lostPackets,
+  meaningOfDrops,
 } from './wording.ts';
 
 export interface TextOptions extends PageOptions {
@@ -237,7 +238,11 @@ function writeDrops(page: Page, drops: readonly ReportDrops[], verbose: boolean)
 function writeUnexplained(page: Page, { unexplained }: Report, verbose: boolean): void {
   if (unexplained.length === 0) return;
   section(page, 'Unexplained drops: no rule claims these');
-  writeDrops(page, unexplained, verbose);
+  listed(page, unexplained, verbose, (drop) => {
+    const meaning = meaningOfDrops(drop);
+    const text: Content = meaning === undefined ? [] : [': ', { text: meaning, style: 'source' }];
+    counted(page, drop.packets, [describeDrops(drop), ...text]);
+  });
 }
 
 function writeElsewhere(page: Page, { elsewhere }: Report, verbose: boolean): void {

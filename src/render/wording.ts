@@ -1,3 +1,5 @@
+import { findLocation } from '../catalogue/locations.ts';
+import { findReason } from '../catalogue/reasons.ts';
 import { etherTypeName } from '../model/ethertypes.ts';
 import type { Report, ReportDrops } from '../model/report.ts';
 import type { Scope } from '../model/rule.ts';
@@ -68,4 +70,14 @@ export function describeScope(scope: Scope): string {
 export function describeDrops(drops: Omit<ReportDrops, 'packets'>): string {
   const where = drops.reason === null ? drops.location : `${drops.reason} @ ${drops.location}`;
   return `${where}, ${etherTypeName(drops.protocol)}`;
+}
+
+/** What such drops are, in a phrase: by their reason, or else by the function. Undefined: not known. */
+export function meaningOfDrops({
+  reason,
+  location,
+  protocol,
+}: Omit<ReportDrops, 'packets'>): string | undefined {
+  const specified = reason === null || reason === 'NOT_SPECIFIED' ? undefined : findReason(reason);
+  return (specified ?? findLocation(location, protocol))?.title;
 }

@@ -98,9 +98,10 @@ describe('bad usage says what to do and ends with 3', () => {
     ['report --duration 61m', /one hour is the longest/],
     ['report --only nonsense', /no such cause; `whydrop list causes`/],
     ['report --ignore rpfilter@eth0', /no such cause; did you mean ip-rpfilter\?/],
-    ['explain nonsense', /no such cause; `whydrop list causes`/],
-    ['explain', /missing required argument 'cause'\n.*whydrop explain --help/],
-    ['list nonsense', /can list causes and checks/],
+    ['explain nonsense', /no such cause, drop reason, .*; `whydrop list causes`/],
+    ['explain ListenOverflow', /did you mean ListenOverflows or /],
+    ['explain', /missing required argument 'name'\n.*whydrop explain --help/],
+    ['list nonsense', /can list causes, checks, reasons, functions, counters/],
     ['report --netns nonsense', /no network namespace named nonsense; 'ip netns' lists/],
     ['report --netns 4194305', /no process 4194305/],
     ['report --netns /dev/null', /\/dev\/null is not a network namespace/],
@@ -158,7 +159,31 @@ describe('stdout has the product and nothing else', () => {
     const { stdout: causes } = await whydrop(['list', 'causes']);
     expect(causes).toMatch(/^ip-rpfilter {2,}\S/m);
     expect((await whydrop(['list', 'checks'])).stdout).toMatch(/^snmp .*\/proc\/net\/netstat/m);
+    expect((await whydrop(['list', 'reasons'])).stdout).toMatch(/^IP_RPFILTER {2,}\S/m);
+    expect((await whydrop(['list', 'functions'])).stdout).toMatch(/^nf_hook_slow {2,}\S/m);
+    const { stdout: counters } = await whydrop(['list', 'counters', '--json']);
+    expect(JSON.parse(counters)).toContainEqual(
+      expect.objectContaining({ key: 'TcpExt.ListenOverflows', source: '/proc/net/netstat' }),
+    );
     expect((await whydrop(['explain', 'ip-rpfilter'])).stdout).toMatch(/^# .*[^]*^## Fix/m);
+  });
+
+  test.each([
+    ['skb_drop_reason_ip_rpfilter', /^Drop reason `IP_RPFILTER`[^]*^- `ip-rpfilter`: The/m],
+    ['nf_hook_slow+0xb0/0x110', /^Kernel function `nf_hook_slow`[^]*^- `nf-rule-drop`: /m],
+    ['tcp_rcv_established+906', /^Kernel function `tcp_rcv_established`/m],
+    ['TcpExt ListenOverflows', /^# TcpExtListenOverflows\n/],
+    ['udpinerrors', /^# UdpInErrors\n/],
+    ['InErrors', /^# UdpInErrors, Udp6InErrors/m],
+  ])('explain %s', async (name, says) => {
+    const { exitCode, stdout, stderr } = await whydrop(['explain', ...name.split(' ')]);
+    expect(stdout).toMatch(says);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  });
+
+  test('explain --json', async () => {
+    const { stdout } = await whydrop(['explain', '--json', 'NO_SOCKET']);
+    expect(JSON.parse(stdout)).toMatchObject([{ kind: 'reason', name: 'NO_SOCKET' }]);
   });
 });
 

@@ -39,7 +39,7 @@ export const netfilterCounters: readonly Counter[] = [
       'nfqueue-drop',
     ),
     user_dropped: loss(
-      'Seventh column: packets lost because the program’s netlink socket is full.',
+      "Seventh column: packets lost because the program's netlink socket is full.",
       'nfqueue-drop',
     ),
   }),

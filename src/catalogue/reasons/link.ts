@@ -112,7 +112,7 @@ export const linkReasons: readonly Reason[] = [
     meaning: 'What the packet says about its segments does not fit: a broken or hostile sender.',
     harmless: 'never',
     causes: ['offload-checksum-bug'],
-    since: 'after 6.19, backported to Debian’s 6.12',
+    since: "after 6.19, backported to Debian's 6.12",
   },
   {
     name: 'RECURSION_LIMIT',

@@ -39,7 +39,7 @@ export const socketReasons: readonly Reason[] = [
     meaning:
       'A BPF filter that a program attached to its socket, or a BPF program on the control group of the socket (ingress), said no.',
     harmless: 'often',
-    when: 'the filter is the program’s own and picks what it wants, as ping and DHCP clients do',
+    when: "the filter is the program's own and picks what it wants, as ping and DHCP clients do",
     causes: ['socket-filter-drop', 'raw-or-packet-socket-full'],
     since: '5.17',
     counters: ['Udp.InErrors'],

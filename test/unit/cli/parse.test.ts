@@ -98,11 +98,12 @@ describe('presentCauseIds', () => {
   });
 
   test.each([
-    ['rpfilter', 'did you mean ip-rpfilter?'],
+    ['rpfilter', 'did you mean rp-filter or ip-rpfilter?'],
     ['ip-rpfilter-strict', 'did you mean ip-rpfilter?'],
     ['rp-filt', 'did you mean rp-filter?'],
     ['nonsense', '`whydrop list causes` names them all'],
-    ['IP-RPFILTER', '`whydrop list causes` names them all'],
+    ['IP-RPFILTER', 'did you mean ip-rpfilter?'],
+    ['nf-role-drop', 'did you mean nf-rule-drop?'],
   ])('%s: %s', (id, hint) => {
     expect(() => presentCauseIds('--only', ['ip-rpfilter', id], causes)).toThrow(
       new UsageError(`--only ${id}: there is no such cause; ${hint}`),

@@ -59,9 +59,18 @@ Raise it.
 `);
 });
 
-test('the index is in alphabetical order', () => {
-  const index = renderCauseIndex([rule, { ...rule, id: 'arp', title: 'ARP fails' }]);
+test('the index: by symptom, by what each cause looks like, by name in alphabetical order', () => {
+  const index = renderCauseIndex(
+    [rule, { ...rule, id: 'arp', title: 'ARP fails' }],
+    [
+      { name: 'Anything', causes: [] },
+      { name: 'The host is slow', causes: ['softnet-backlog', 'arp'] },
+    ],
+  );
   expect(index.split('\n').filter((line) => line.startsWith('-'))).toEqual([
+    '- The host is slow: [`softnet-backlog`](softnet-backlog.md), [`arp`](arp.md)',
+    '- Packets are late. [`arp`](arp.md)',
+    '- Packets are late. [`softnet-backlog`](softnet-backlog.md)',
     '- [`arp`](arp.md): ARP fails',
     '- [`softnet-backlog`](softnet-backlog.md): A CPU input queue overflows',
   ]);

@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
+import { findLocation } from '../../../src/catalogue/locations.ts';
 import type { Report } from '../../../src/model/report.ts';
 import { renderText, type TextOptions } from '../../../src/render/text.ts';
 import { sampleReport } from './sample-report.ts';
@@ -172,6 +173,23 @@ describe('sections', () => {
     expect(lines).toContain('        4  NOT_SPECIFIED @ foo_rcv, IPv4');
     expect(lines).toContain('        1  0xffffffff81234567, LLDP');
     expect(lines).toContain('      300  NETFILTER_DROP @ nf_hook_slow, IPv6');
+  });
+
+  test('unexplained drops say what they are: by the reason, or else by the function', async () => {
+    const drop = { location: 'neigh_invalidate', protocol: 0x0800, packets: 7 };
+    const unexplained = [
+      { ...drop, reason: 'NEIGH_FAILED' },
+      { ...drop, reason: 'NOT_SPECIFIED' },
+      { ...drop, reason: 'VENDOR_REASON', location: 'vendor_rcv' },
+    ];
+    const lines = await linesOf({ ...quiet, unexplained }, { width: 120 });
+    expect(lines).toContain(
+      '        7  NEIGH_FAILED @ neigh_invalidate, IPv4: The next hop does not answer',
+    );
+    expect(lines).toContain(
+      `        7  NOT_SPECIFIED @ neigh_invalidate, IPv4: ${findLocation('neigh_invalidate')?.title ?? ''}`,
+    );
+    expect(lines).toContain('        7  VENDOR_REASON @ vendor_rcv, IPv4');
   });
 
   test('long lists are cut with a hint; verbose has all', async () => {
