@@ -119,9 +119,8 @@ export const commands: readonly CommandSpec[] = [
     arguments: [{ name: '<file>', help: 'text of any of them, or several; `-` is standard input' }],
     options: outputOptions.filter(({ flags }) => !/--(?:quiet|no-input)\b/.test(flags)),
     examples: [
-      'whydrop import drops.txt',
-      'perf script | whydrop import -',
-      'whydrop import - < mail.txt         prompts, quotes and prose are passed over',
+      'whydrop import drops.txt         prompts, mail quotes and prose are passed over',
+      'whydrop import -                 from a pipe: perf script | whydrop import -',
       'whydrop import --json drops.txt | jq .findings',
     ],
     exitCodes:

@@ -8,6 +8,7 @@ import {
   type ImportFinding,
   type ImportReport,
   type InterfaceHistory,
+  type UnresolvedDrop,
 } from '../model/import-report.ts';
 import type { Verdict } from '../model/report.ts';
 import { judgeDrop } from './judge.ts';
@@ -72,9 +73,13 @@ export function importReport(
     verdict,
     ...found,
     harmless,
-    notes: retransmits === null ? [] : [retransmits],
+    notes: [...notKeptApart(tally.uncounted), ...(retransmits === null ? [] : [retransmits])],
     missing: missing(kinds, history, { drops, reasons, seconds: tally.seconds, formats }),
-    next: [...nextCommands(found), ...(retransmits === null ? [] : [seeRetransmits])],
+    next: [
+      ...nextCommands(found),
+      ...(formats.includes('dropwatch') && unresolved.some(isBare) ? [withNames] : []),
+      ...(retransmits === null ? [] : [seeRetransmits]),
+    ],
   };
 }
 
@@ -96,6 +101,12 @@ function rose({ rise }: InterfaceHistory): boolean {
     const lost = counters === undefined ? 0 : lossOf(counters);
     return lost >= UNEXPLAINED_PACKETS && lost * 1000 >= (counters?.packets ?? 0);
   });
+}
+
+function notKeptApart(packets: number): string[] {
+  return packets === 0
+    ? []
+    : [`${packets} of the unexplained drops are at more places than whydrop keeps apart.`];
 }
 
 /** Functions that handle segments of TCP connections. */
@@ -156,6 +167,15 @@ function missing(
   }
   return lines;
 }
+
+function isBare({ refuted }: UnresolvedDrop): boolean {
+  return refuted === undefined;
+}
+
+const withNames: Confirmation = {
+  command: 'dropwatch -l kas',
+  shows: 'the same again, with the names of functions',
+};
 
 const seeRetransmits: Confirmation = {
   command: 'nstat -n; sleep 60; nstat | grep -E "OutSegs|RetransSegs"',

@@ -258,4 +258,5 @@ test('memory is bounded: more kinds than are kept apart are still counted', asyn
   const report = await importText(dropwatch(Object.fromEntries(names)));
   expect(report.totals.drops).toBe(12_000);
   expect(report.unexplained).toHaveLength(5000);
+  expect(report.notes).toEqual([expect.stringMatching(/^2000 of the unexplained drops/)]);
 });
