@@ -1,7 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
-import { lossTemplates } from './nic-drivers.ts';
+import { lossTemplates, templateOf } from './nic-drivers.ts';
 
 /** Network interfaces with a device behind them (hardware or a hypervisor's), as their drivers tell. */
 export interface Nics {
@@ -153,7 +153,7 @@ export function sumByTemplate(
 ): ReadonlyMap<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const [name, value] of statistics) {
-    const template = name.replaceAll(/\d+/g, 'N');
+    const template = templateOf(name);
     sums.set(template, (sums.get(template) ?? 0n) + value);
   }
   return sums;

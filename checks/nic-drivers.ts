@@ -274,19 +274,39 @@ export function nicDriver(name: string | undefined): NicDriver | undefined {
   return name !== undefined && Object.hasOwn(drivers, name) ? drivers[name] : undefined;
 }
 
+/** What a statistic of a driver may count; see NicDriver. */
+export type StatisticKind = 'ring' | 'ringEmpty' | 'port' | 'alloc' | 'phy' | 'tx';
+
+const kinds: readonly StatisticKind[] = ['ring', 'ringEmpty', 'port', 'alloc', 'phy', 'tx'];
+
+function templatesOf(driver: NicDriver, kind: StatisticKind): readonly string[] {
+  return (kind === 'ringEmpty' ? driver.ringEmpty?.templates : driver[kind]) ?? [];
+}
+
 /** Every template above: statistics that count losses and never go down, whatever the driver. */
 export const lossTemplates: ReadonlySet<string> = new Set(
-  Object.values(drivers).flatMap(
-    ({ ring = [], ringEmpty, port = [], alloc = [], phy = [], tx = [] }) => [
-      ...ring,
-      ...(ringEmpty?.templates ?? []),
-      ...port,
-      ...alloc,
-      ...phy,
-      ...tx,
-    ],
-  ),
+  Object.values(drivers).flatMap((driver) => kinds.flatMap((kind) => templatesOf(driver, kind))),
 );
+
+/** The template that a statistic stands under: `rx_queue_N_drops` for `rx_queue_0_drops`. */
+export function templateOf(statistic: string): string {
+  return statistic.replaceAll(/\d+/g, 'N');
+}
+
+/** What a statistic counts, and the drivers that count it so. Empty: no driver that is described has it. */
+export function meaningsOfStatistic(
+  name: string,
+): readonly { readonly kind: StatisticKind; readonly drivers: readonly string[] }[] {
+  const template = templateOf(name);
+  return kinds
+    .map((kind) => ({
+      kind,
+      drivers: Object.entries(drivers)
+        .filter(([, driver]) => templatesOf(driver, kind).includes(template))
+        .map(([driver]) => driver),
+    }))
+    .filter(({ drivers }) => drivers.length > 0);
+}
 
 /**
  * Guess for drivers that are not described: does this statistic sound like received packets that

@@ -38,6 +38,7 @@ const groups = {
   Xfrm: { source: '/proc/net/xfrm_stat', command: 'cat /proc/net/xfrm_stat' },
   softnet: { source: '/proc/net/softnet_stat', command: 'cat /proc/net/softnet_stat' },
   link: { source: '/sys/class/net/INTERFACE/statistics', command: 'ip -s -s link' },
+  ethtool: { source: 'ethtool -S INTERFACE', command: 'ethtool -S INTERFACE' },
   dev: { source: '/proc/net/dev', command: 'cat /proc/net/dev' },
   qdisc: { source: 'tc -s qdisc', command: 'tc -s qdisc' },
   conntrack: { source: 'conntrack -S', command: 'conntrack -S' },

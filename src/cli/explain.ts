@@ -11,6 +11,7 @@ import {
 } from '../render/catalogue-page.ts';
 import { renderCausePage } from '../render/cause-page.ts';
 import { nearest } from './nearest.ts';
+import { findNicStatistics } from './nic-statistics.ts';
 import { print } from './output.ts';
 import { titleOfCause } from './title-of-cause.ts';
 import { UsageError } from './usage-error.ts';
@@ -82,7 +83,7 @@ function explainFunction(name: string): readonly Explained[] {
 /** `InErrors` is the name of several; those with the same meaning share a page. */
 function explainCounters(name: string): readonly Explained[] {
   const byMeaning = new Map<string, [Counter, ...Counter[]]>();
-  for (const counter of findCounters(name)) {
+  for (const counter of [...findCounters(name), ...findNicStatistics(name)]) {
     const same = byMeaning.get(counter.meaning);
     if (same === undefined) byMeaning.set(counter.meaning, [counter]);
     else same.push(counter);

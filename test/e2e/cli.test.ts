@@ -173,6 +173,7 @@ describe('stdout has the product and nothing else', () => {
     ['nf_hook_slow+0xb0/0x110', /^Kernel function `nf_hook_slow`[^]*^- `nf-rule-drop`: /m],
     ['tcp_rcv_established+906', /^Kernel function `tcp_rcv_established`/m],
     ['TcpExt ListenOverflows', /^# TcpExtListenOverflows\n/],
+    ['rx_queue_3_drops', /^# ethtool rx_queue_3_drops[^]*Driver igb[^]*^- `nic-rx-ring`/m],
     ['udpinerrors', /^# UdpInErrors\n/],
     ['InErrors', /^# UdpInErrors, Udp6InErrors/m],
   ])('explain %s', async (name, says) => {
