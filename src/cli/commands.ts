@@ -114,6 +114,20 @@ export const commands: readonly CommandSpec[] = [
       (await import('./record.ts')).runRecord(flags, interrupted),
   },
   {
+    name: 'import',
+    summary: "judge another tool's output: dropwatch, perf script, retis, netstat -i",
+    arguments: [{ name: '<file>', help: 'text of any of them, or several; `-` is standard input' }],
+    options: outputOptions.filter(({ flags }) => !/--(?:quiet|no-input)\b/.test(flags)),
+    examples: [
+      'whydrop import drops.txt         prompts, mail quotes and prose are passed over',
+      'whydrop import -                 from a pipe: perf script | whydrop import -',
+      'whydrop import --json drops.txt | jq .findings',
+    ],
+    exitCodes:
+      'Exit codes: 0 nothing points at a loss, 1 some of it may be lost traffic, 3 it cannot tell.',
+    run: async (operands, flags) => (await import('./import.ts')).runImport(operands, flags),
+  },
+  {
     name: 'explain',
     summary: 'what a cause, drop reason, kernel function or counter means',
     arguments: [

@@ -2,6 +2,7 @@ import type { Report, ReportCause, ReportDrops, ReportFix, ReportStep } from '..
 import type { Observation } from '../model/rule.ts';
 import { quoteArgv } from '../model/shell-quote.ts';
 import { type Content, Page, type PageOptions, type Span } from './page.ts';
+import { writeVerdict } from './verdict-box.ts';
 import { verdictText } from './verdict-text.ts';
 import {
   describeDrops,
@@ -27,7 +28,8 @@ export interface TextOptions extends PageOptions {
  */
 export async function renderText(report: Report, options: TextOptions): Promise<string> {
   const page = new Page(options);
-  await writeVerdict(page, report, options.plain);
+  await writeVerdict(page, verdictText(report), { style: report.verdict, plain: options.plain });
+  page.paragraph([{ text: measured(report), style: 'source' }], 2);
   for (const cause of report.causes) writeCause(page, cause, options.verbose);
   writeHarmless(page, report);
   writeUnexplained(page, report, options.verbose);
@@ -38,37 +40,6 @@ export async function renderText(report: Report, options: TextOptions): Promise<
   page.gap();
   page.paragraph(nextStep(report), 6, [{ text: 'Next:', style: 'title' }]);
   return page.toString();
-}
-
-/** Only the verdict itself starts at the edge: no name, however it wraps, can pass for one. */
-async function writeVerdict(page: Page, report: Report, plain: boolean): Promise<void> {
-  const { word, headline, details } = verdictText(report);
-  const first: Span[] = [
-    { text: `${word}: `, style: report.verdict },
-    { text: headline, style: 'title' },
-  ];
-  if (plain) {
-    page.paragraph(first);
-    for (const detail of details) page.paragraph([detail], 2);
-  } else {
-    // Frame and padding take two columns on each side.
-    const width = page.width - 4;
-    const text = [
-      ...page.wrap(first, width),
-      ...details.flatMap((detail) => page.wrap([detail], width - 2)).map((line) => `  ${line}`),
-    ].join('\n');
-    const { default: boxen } = await import('boxen');
-    const box = boxen(text, {
-      // Else boxen asks stdout for the width, which may not be where the text goes.
-      width: page.width,
-      padding: { left: 1, right: 1 },
-      borderStyle: 'round',
-    });
-    // Painted here, because boxen decides about colour by itself.
-    const frame = (part: string): string => page.paint({ text: part, style: report.verdict });
-    page.ready(box.split('\n').map((line) => line.replaceAll(/^[╭╰].*$|^│|│$/g, frame)));
-  }
-  page.paragraph([{ text: measured(report), style: 'source' }], 2);
 }
 
 /** Where, when and how it was measured. */
@@ -91,7 +62,7 @@ function measured({ host, window, scope, capture }: Report): string {
 }
 
 const LABEL_INDENT = 3;
-const TEXT_INDENT = 12;
+export const TEXT_INDENT = 12;
 /** What belongs to a numbered fix. */
 const STEP_INDENT = TEXT_INDENT + 3;
 
@@ -136,7 +107,7 @@ function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
   labelled('More', [{ text: quoteArgv(['whydrop', 'explain', cause.id]), style: 'command' }]);
 }
 
-function labelOf(label: string): Span {
+export function labelOf(label: string): Span {
   return { text: (' '.repeat(LABEL_INDENT) + label).padEnd(TEXT_INDENT), style: 'label' };
 }
 
@@ -226,21 +197,21 @@ const MAX_LINES = 6;
 /** Numbers stand right-aligned in these columns, texts after them. */
 const COUNT_COLUMNS = 9;
 
-function section(page: Page, title: string): void {
+export function section(page: Page, title: string): void {
   page.gap();
   page.paragraph([{ text: title, style: 'title' }]);
 }
 
-function bullet(page: Page, content: Content): void {
+export function bullet(page: Page, content: Content): void {
   page.paragraph(content, 4, ['  - ']);
 }
 
-function counted(page: Page, count: number, content: Content): void {
+export function counted(page: Page, count: number, content: Content): void {
   const columns = COUNT_COLUMNS + 2;
   page.paragraph(content, columns, [formatCount(count).padStart(COUNT_COLUMNS)]);
 }
 
-function listed<Item>(
+export function listed<Item>(
   page: Page,
   items: readonly Item[],
   verbose: boolean,

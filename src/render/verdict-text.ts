@@ -19,7 +19,7 @@ export interface VerdictText {
   readonly details: readonly string[];
 }
 
-const words: Readonly<Record<Verdict, string>> = {
+export const verdictWords: Readonly<Record<Verdict, string>> = {
   ok: 'OK',
   warning: 'WARNING',
   critical: 'CRITICAL',
@@ -29,7 +29,7 @@ const words: Readonly<Record<Verdict, string>> = {
 /** The verdict in words, for every format meant for people. Texts are not yet printable. */
 export function verdictText(report: Report): VerdictText {
   return {
-    word: words[report.verdict],
+    word: verdictWords[report.verdict],
     headline: headline(report),
     details: [
       ...(report.verdict === 'unknown' ? whyUnknown(report) : []),
