@@ -25,14 +25,14 @@ export default defineRule({
     const failed = conntrackRise(conntrack, 'insert_failed');
     const tooLong = conntrackRise(conntrack, 'chaintoolong');
     const dropped = conntrackRise(conntrack, 'drop');
-    // A clash that was resolved is counted in neither; a failure without a drop found another way.
-    const packets = Math.min(failed + tooLong, dropped === 0 ? failed + tooLong : dropped);
+    // Some kernels count a chain that is too long as a failure to insert as well.
+    const packets = Math.max(failed, tooLong);
     if (packets === 0) return [];
     const nat = (firewall?.last.rules ?? []).filter(isSourceNat);
     return [
       {
         kind: 'cause',
-        confidence: dropped >= packets && dropped > 0 ? 'certain' : 'likely',
+        confidence: dropped >= packets || tooLong >= packets ? 'certain' : 'likely',
         packets,
         scope: {},
         because: [

@@ -35,7 +35,7 @@ export function queueRises(qdisc: Sampled<Qdiscs>): readonly QueueRise[] {
       const below = risen
         .filter(({ queue }) => queue.device === root.device && queue.parent !== undefined)
         .sort((a, b) => b.dropped - a.dropped);
-      const [worst] = below.filter(({ queue }) => isLeaf(queue, qdisc.last));
+      const worst = below.find(({ queue }) => isLeaf(queue, qdisc.last));
       return {
         device: root.device,
         root,
