@@ -120,3 +120,7 @@ export async function allSettings(netns: string): Promise<string> {
     ).catch(String);
   return `${await settings('')}\n${await settings(`ip netns exec ${netns} `)}`;
 }
+
+export async function nft(netns: string, rules: string): Promise<void> {
+  await inside(netns, 'nft -f -', rules);
+}
