@@ -8,15 +8,17 @@ export interface Fault {
   /** Cause id that must be the only one. */
   readonly cause: string;
   readonly confidence: Confidence;
-  /** What else of the cause's scope must be told, beside the receiver's namespace. */
+  /** What else of the cause's scope must be told under each capture, beside the receiver's namespace. */
   readonly scope?: Scope;
+  /** Interface that the BPF capture must tell. Default: vb. Null: none, the packets died apart from one. */
+  readonly interface?: string | null;
   /**
    * Why no other fault may be at work meanwhile: it changes a setting or reads a counter of the whole machine,
    * or tracefs knows it by its drops alone, which may then be those of a neighbour. Absent: runs beside others.
    */
   readonly alone?: string;
   /** Settings and programs that make the fault; undone by the pair's clean-up. */
-  setUp(pair: Pair): Promise<unknown>;
+  setUp?(pair: Pair): Promise<unknown>;
   /** Traffic that hits the fault, about a second of it: the window is as long. */
   traffic(pair: Pair): Promise<unknown>;
   /** Packets lost so far, told by another tool than whydrop. */

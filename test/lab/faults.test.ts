@@ -49,7 +49,7 @@ describe.skipIf(missing !== null)(`real faults${missing === null ? '' : ` (${mis
 async function withFault(fault: Fault, work: (pair: Pair) => Promise<void>): Promise<void> {
   const pair = await makePair();
   try {
-    await fault.setUp(pair);
+    await fault.setUp?.(pair);
     await work(pair);
   } finally {
     await pair.cleanUp.run();
@@ -72,11 +72,16 @@ async function expectDiagnosis(fault: Fault, pair: Pair): Promise<void> {
 function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): void {
   const { causes, capture } = report;
   const [first] = causes;
+  const iface = fault.interface === undefined ? 'vb' : fault.interface;
   expect(first, JSON.stringify(report, null, 1)).toMatchObject({
     rank: 1,
     id: fault.cause,
     confidence: fault.confidence,
-    scope: { netns: b, ...fault.scope },
+    scope: {
+      netns: b,
+      ...(capture.backend === 'bpf' && iface !== null && { interface: iface }),
+      ...fault.scope,
+    },
   });
   const packets = first?.packets ?? 0;
   expect(

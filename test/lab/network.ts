@@ -65,6 +65,11 @@ export async function macOf(netns: string, name: string): Promise<string> {
   return link.address;
 }
 
+/** Addresses of a frame from the sender to the receiver, in hexadecimal; the EtherType follows. */
+export async function frameAddresses({ a, b }: Pair): Promise<string> {
+  return `${await macOf(b, 'vb')}${await macOf(a, 'va')}`.replaceAll(':', '');
+}
+
 /** Runs a command in a namespace. */
 export async function inside(netns: string, line: string, input?: string): Promise<string> {
   return run(`ip netns exec ${netns} ${line}`, input);

@@ -23,7 +23,7 @@ test.skipIf(missing !== null)(
 
     const path = join(directory, 'lost.whydrop.gz');
     const before = await nstat(pair.b, 'TcpExtIPReversePathFilter');
-    const run = whydrop(['record', '-v', '-o', path, '-n', pair.b, '-d', '3s']);
+    const run = whydrop(['record', '-v', '-o', path, '-n', pair.b, '-d', '2s']);
     await run.watching;
     await strictReversePath.traffic(pair);
     const recorded = await run.done;
@@ -43,7 +43,7 @@ test.skipIf(missing !== null)(
       scope: { netns: [pair.b] },
       causes: [{ rank: 1, id: 'ip-rpfilter', confidence: 'certain', packets: lost }],
     });
-    expect(report.window.seconds).toBeCloseTo(3, 0);
+    expect(report.window.seconds).toBeCloseTo(2, 0);
     expect(report.causes).toHaveLength(1);
 
     const failOn = async (...args: string[]): Promise<number> =>

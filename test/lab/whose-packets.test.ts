@@ -3,7 +3,16 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startBpfCapture } from '../../src/capture/bpf/capture.ts';
 import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import type { Report, Whereabouts } from '../../src/model/report.ts';
-import { inside, macOf, makePair, nft, RECEIVER, SENDER, type Pair } from './network.ts';
+import {
+  frameAddresses,
+  inside,
+  macOf,
+  makePair,
+  nft,
+  RECEIVER,
+  SENDER,
+  type Pair,
+} from './network.ts';
 import { labMissing } from './requirements.ts';
 import { sendFrames, sendUdp } from './traffic.ts';
 import { diagnoseDuring } from './whydrop.ts';
@@ -117,14 +126,12 @@ test.skipIf(missing !== null)(
 );
 
 /** A few packets of each kind, none of which arrives. */
-async function lose({ a, b }: Pair): Promise<void> {
-  const mac = async (netns: string, name: string): Promise<string> =>
-    (await macOf(netns, name)).replaceAll(':', '');
-  const from = await mac(a, 'va');
-  const ethernet = `${await mac(b, 'vb')}${from}`;
-  const udp = `4500002800000000401166590a4d00010a4d000203e803e900140000${'00'.repeat(12)}`;
-  await sendFrames(a, 'va', 3, `${ethernet}810000640800${udp}`);
-  await sendFrames(a, 'va', 3, `${ethernet}810000070800${udp}`);
+async function lose(pair: Pair): Promise<void> {
+  const { a } = pair;
+  const addresses = await frameAddresses(pair);
+  const udp = `4500002800000000401166290a4d00010a4d000203e803e900140000${'00'.repeat(12)}`;
+  await sendFrames(a, 'va', 3, `${addresses}810000640800${udp}`);
+  await sendFrames(a, 'va', 3, `${addresses}810000070800${udp}`);
   await inside(
     a,
     `perl -MSocket -e socket(S,2,1,0);connect(S,sockaddr_in(81,inet_aton("${RECEIVER}")))`,
@@ -133,10 +140,10 @@ async function lose({ a, b }: Pair): Promise<void> {
     a,
     `perl -MSocket=:all -e socket(S,AF_INET6,SOCK_DGRAM,0);send(S,"x",0,pack_sockaddr_in6(4000,inet_pton(AF_INET6,"${RECEIVER6}")))`,
   );
-  const request = `0001080006040001${from}0a4d00010000000000000a4d0002${'00'.repeat(18)}`;
-  await sendFrames(a, 'va', 2, `${ethernet}0806${request}`);
+  const request = `0001080006040001${addresses.slice(12)}0a4d00010000000000000a4d0002${'00'.repeat(18)}`;
+  await sendFrames(a, 'va', 2, `${addresses}0806${request}`);
   await sendUdp({ from: a, to: RECEIVER, port: 6000, packets: 4, perSecond: 0 });
-  await sendFrames(a, 'va', 1, `${ethernet}88b5${'00'.repeat(46)}`);
+  await sendFrames(a, 'va', 1, `${addresses}88b5${'00'.repeat(46)}`);
 }
 
 /** Of drops that are no cause: harmless or unexplained. */

@@ -22,7 +22,7 @@ const reversePath = {
   lost: ({ b }) => nstat(b, 'TcpExtIPReversePathFilter'),
 } satisfies Partial<Fault>;
 
-export const strictReversePath: Fault = {
+export const strictReversePath = {
   ...reversePath,
   name: 'strict reverse-path filter, asymmetric route',
   async setUp(pair) {
@@ -31,7 +31,7 @@ export const strictReversePath: Fault = {
     await serve(pair, 'reads');
   },
   cure: { fix: 'ip-rpfilter', capture: 'bpf' },
-};
+} satisfies Fault;
 
 export default [
   strictReversePath,
