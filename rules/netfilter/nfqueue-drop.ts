@@ -1,5 +1,7 @@
 import drops from '../../checks/drops.ts';
+import firewall, { type Firewall, type FirewallRule } from '../../checks/firewall.ts';
 import nfqueue, { type NfQueue } from '../../checks/nfqueue.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { countUnspecified, unspecified } from '../benign.ts';
@@ -14,7 +16,7 @@ export default defineRule({
   id: 'nfqueue-drop',
   title: 'Packets on their way to a firewall program (NFQUEUE) are dropped',
   needs: {},
-  wants: { nfqueue, drops },
+  wants: { nfqueue, firewall, drops },
   reviewed: '2026-11-22',
   explain: {
     see: 'Traffic that an IDS, a content filter or a load balancer in user space should see stops, all at once or under load.',
@@ -29,18 +31,21 @@ export default defineRule({
       'net/netfilter/nfnetlink_queue.c __nfqnl_enqueue_packet, seq_show (Linux 6.18)',
     ],
   },
-  judge({ nfqueue, drops }, window) {
+  judge({ nfqueue, firewall, drops }, window) {
     const overflows = (nfqueue?.last.queues ?? []).flatMap((now) => {
       const before = nfqueue?.first.queues.find(({ number }) => number === now.number);
       const queue = rise(before?.queueDropped, now.queueDropped, 32);
       const user = rise(before?.userDropped, now.userDropped, 32);
       return queue + user > 0 ? [overflowing(now, before, queue, user)] : [];
     });
-    // An event does not say in which namespace; a rule that queues to nobody is in no counter.
-    const nobody = window.severalNetns || drops === undefined ? 0 : countUnspecified(drops, NOBODY);
+    const queueing = queueingRules(firewall);
+    const freed = drops === undefined ? 0 : countUnspecified(drops, NOBODY);
+    // With tracefs it may have been in any namespace: as many as met a rule of this one.
+    const met = queueing.reduce((sum, rule) => sum + rule.packets, 0);
+    const nobody = window.severalNetns ? Math.min(freed, met) : freed;
     return [
       ...overflows,
-      ...(nobody > 0 ? [unattended(nobody)] : []),
+      ...(nobody > 0 ? [unattended(nobody, queueing[0]?.entry)] : []),
       {
         kind: 'benign',
         text: 'Packets that a firewall program refused, as it is there to do.',
@@ -99,14 +104,34 @@ function overflowing(
   };
 }
 
-function unattended(packets: number): CauseFinding {
+/** Rules that hand packets to a program and met some in the window, the busiest first. */
+function queueingRules(firewall: Sampled<Firewall> | undefined) {
+  return (firewall?.last.rules ?? [])
+    .filter(({ verdict }) => verdict === 'queue')
+    .map((entry) => {
+      const first = firewall?.first.rules.find(({ key }) => key === entry.key)?.packets;
+      return { entry, packets: rise(first ?? undefined, entry.packets ?? undefined) };
+    })
+    .filter(({ packets }) => packets > 0)
+    .sort((a, b) => b.packets - a.packets);
+}
+
+function unattended(packets: number, rule: FirewallRule | undefined): CauseFinding {
   return {
     kind: 'cause',
     confidence: 'certain',
     packets,
-    scope: {},
+    scope: rule === undefined ? {} : { rule: rule.text },
     because: [
       { source: 'skb:kfree_skb', text: `${packets} packets were freed by nf_queue, undecided` },
+      ...(rule === undefined
+        ? []
+        : [
+            {
+              source: rule.tool === 'nft' ? 'nft list ruleset' : `${rule.tool}-save -c`,
+              text: `this rule hands packets over: ${rule.text}`,
+            },
+          ]),
     ],
     means:
       'A firewall rule hands packets to a program by NFQUEUE, and no program listens on that queue.',

@@ -161,7 +161,9 @@ describe('nfqueue-drop', () => {
 
   test('a queue that is full, with those that came through', () => {
     const nfqueue = rising({ queueDropped: 60n, userDropped: 5n, sequence: 1900n });
-    expect(causesOf(nfqueueDrop.judge({ nfqueue, drops: undefined }, window))).toMatchObject([
+    expect(
+      causesOf(nfqueueDrop.judge({ nfqueue, firewall: undefined, drops: undefined }, window)),
+    ).toMatchObject([
       {
         confidence: 'certain',
         packets: 53,
@@ -173,16 +175,22 @@ describe('nfqueue-drop', () => {
 
   test('nobody listens: only the event tells', () => {
     const drops = capture([{ packets: 40, location: 'nf_queue' }]);
-    const judge = (where: typeof window) =>
-      causesOf(nfqueueDrop.judge({ nfqueue: undefined, drops }, where));
+    const judge = (where: typeof window, firewall?: Sampled<Firewall>) =>
+      causesOf(nfqueueDrop.judge({ nfqueue: undefined, firewall, drops }, where));
     expect(judge(window)).toMatchObject([{ confidence: 'certain', packets: 40 }]);
-    // With tracefs it may have been any namespace's.
+    // With tracefs it may have been any namespace's: as many as met a rule of this one.
     expect(judge(foreign)).toEqual([]);
+    const rule = firewallOf('-A INPUT -j NFQUEUE --queue-num 7', 30, 'queue');
+    expect(judge(foreign, rule)).toMatchObject([
+      { packets: 30, scope: { rule: '-A INPUT -j NFQUEUE --queue-num 7' } },
+    ]);
   });
 
   test('a verdict of the program is its work', () => {
     const drops = capture([{ packets: 40, location: 'nf_reinject' }]);
-    expect(causesOf(nfqueueDrop.judge({ nfqueue: rising({}), drops }, window))).toEqual([]);
+    expect(
+      causesOf(nfqueueDrop.judge({ nfqueue: rising({}), firewall: undefined, drops }, window)),
+    ).toEqual([]);
   });
 
   test('the file of the kernel', () => {
