@@ -5,6 +5,7 @@ import drops from './drops.ts';
 import ethtool from './ethtool.ts';
 import firewall from './firewall.ts';
 import link from './link.ts';
+import nfqueue from './nfqueue.ts';
 import qdisc from './qdisc.ts';
 import snmp from './snmp.ts';
 import sockets from './sockets.ts';
@@ -17,6 +18,7 @@ export const checks: readonly AnyCheck[] = [
   ethtool,
   firewall,
   link,
+  nfqueue,
   qdisc,
   snmp,
   sockets,

@@ -16,9 +16,15 @@ import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
 import linkStartUp from './l2/link-start-up.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
+import nfConntrackInsertFailed from './netfilter/nf-conntrack-insert-failed.ts';
+import nfConntrackInvalid from './netfilter/nf-conntrack-invalid.ts';
+import nfRpfilterMatch from './netfilter/nf-rpfilter-match.ts';
 import nfRuleDrop from './netfilter/nf-rule-drop.ts';
+import nfqueueDrop from './netfilter/nfqueue-drop.ts';
 import nicRxRing from './nic/nic-rx-ring.ts';
+import linkDownTx from './qdisc/link-down-tx.ts';
 import qdiscAqm from './qdisc/qdisc-aqm.ts';
+import qdiscOverlimit from './qdisc/qdisc-overlimit.ts';
 import benignSocketTeardown from './socket/benign-socket-teardown.ts';
 import internal from './socket/internal.ts';
 import rawOrPacketSocketFull from './socket/raw-or-packet-socket-full.ts';
@@ -46,9 +52,15 @@ export const rules: readonly AnyRule[] = [
   l2UnhandledProto,
   linkStartUp,
   nfConntrackFull,
+  nfConntrackInsertFailed,
+  nfConntrackInvalid,
+  nfRpfilterMatch,
   nfRuleDrop,
+  nfqueueDrop,
   nicRxRing,
+  linkDownTx,
   qdiscAqm,
+  qdiscOverlimit,
   benignSocketTeardown,
   internal,
   rawOrPacketSocketFull,

@@ -4,6 +4,7 @@ import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import { lossTemplates } from '../../../checks/nic-drivers.ts';
+import type { NfQueues } from '../../../checks/nfqueue.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
@@ -166,6 +167,18 @@ function link(): fc.Arbitrary<Links> {
   return fc.array(fc.tuple(name, one)).map((links) => ({ interfaces: new Map(links) }));
 }
 
+function nfqueue(): fc.Arbitrary<NfQueues> {
+  const one = fc.record({
+    number: fc.nat(65_535),
+    port: fc.nat(),
+    waiting: fc.nat(65_535),
+    queueDropped: u32,
+    userDropped: u32,
+    sequence: u32,
+  });
+  return fc.record({ queues: fc.uniqueArray(one, { selector: ({ number }) => number }) });
+}
+
 function qdisc(): fc.Arbitrary<Qdiscs> {
   const one: fc.Arbitrary<Qdisc> = fc.record(
     {
@@ -265,6 +278,7 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   ethtool: ethtool(),
   firewall: firewall(),
   link: link(),
+  nfqueue: nfqueue(),
   qdisc: qdisc(),
   snmp: snmp(),
   sockets: sockets(),
