@@ -40,7 +40,8 @@ interface Packet {
   readonly timeUs: number;
   readonly device: Device;
   readonly frame: Frame;
-  readonly comment: string;
+  /** Lines. */
+  readonly comment: readonly string[];
 }
 
 /** Null: not known. */
@@ -77,8 +78,11 @@ function deviceOf(details: DropDetails, [netns]: readonly string[]): Device {
   };
 }
 
-/** Lines, in plain words. */
-function commentOf({ drop, claims }: ExplainedDrop, device: Device, { vlan }: DropSample): string {
+function commentOf(
+  { drop, claims }: ExplainedDrop,
+  device: Device,
+  { vlan }: DropSample,
+): readonly string[] {
   const place = describeScope({
     ...(device.netns !== null && { netns: device.netns }),
     ...(device.name !== null && { interface: device.name }),
@@ -96,10 +100,7 @@ function commentOf({ drop, claims }: ExplainedDrop, device: Device, { vlan }: Dr
     ...shares.map(({ text, packets }) => `${text}${share(packets)}`),
     describePlace(drop),
     [place, vlan !== undefined && `VLAN ${vlan}`].filter(Boolean).join(', '),
-  ]
-    .filter((line) => line !== '')
-    .map((line) => printable(line))
-    .join('\n');
+  ].filter((line) => line !== '');
 }
 
 /** `NETFILTER_DROP @ nft_do_chain [nf_tables]` */
@@ -214,7 +215,7 @@ function packetBlock(interfaceId: number, { timeUs, frame, comment }: Packet): B
   return block(BlockType.EnhancedPacket, [
     head,
     padded(bytes),
-    options([[EVERY_BLOCK.comment, comment]]),
+    options([[EVERY_BLOCK.comment, ...comment]]),
   ]);
 }
 
@@ -228,10 +229,10 @@ function block(type: number, parts: readonly Buffer[]): Buffer {
   return Buffer.concat([head, ...parts, tail]);
 }
 
-function options(values: readonly (readonly [code: number, text: string])[]): Buffer {
+function options(values: readonly (readonly [code: number, ...lines: string[]])[]): Buffer {
   const end = Buffer.alloc(4);
-  const encoded = values.flatMap(([code, text]) => {
-    const value = Buffer.from(text);
+  const encoded = values.flatMap(([code, ...lines]) => {
+    const value = Buffer.from(lines.map((line) => printable(line)).join('\n'));
     const head = Buffer.alloc(4);
     head.writeUInt16LE(code, 0);
     head.writeUInt16LE(value.length, 2);
