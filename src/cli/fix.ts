@@ -62,7 +62,9 @@ export async function runFix(
     const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
     await deliverPackets(diagnosis, flags);
     if (!wantsJson(flags)) await present(diagnosis.report, flags);
-    return await fixDiagnosed(host, diagnosis, { flags, only: flags.only ?? [], ask, interrupted });
+    const { measureRequest } = await import('./measure.ts');
+    const { only } = measureRequest(flags);
+    return await fixDiagnosed(host, diagnosis, { flags, only, ask, interrupted });
   } finally {
     await host.close();
   }
