@@ -17,12 +17,11 @@ export async function savePackets(
 ): Promise<void> {
   const { backend, unavailable } = report.capture;
   if (backend !== 'bpf') {
-    const why =
-      backend === 'none'
-        ? `drops were not watched (${unavailable.map(({ reason }) => reason).join('; ')})`
-        : 'drops were watched through tracefs';
+    const seen = backend === 'none' ? 'not watched' : `watched through ${backend}`;
+    const reasons = unavailable.map(({ reason }) => reason).join('; ');
     process.stderr.write(
-      `whydrop: ${path} is not written: ${printable(why)}. Only --capture bpf keeps packets.\n`,
+      `whydrop: ${path} is not written: only --capture bpf keeps packets, and drops were ${seen}` +
+        `${reasons === '' ? '' : ` (${printable(reasons)})`}\n`,
     );
     return;
   }
