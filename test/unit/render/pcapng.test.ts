@@ -175,8 +175,8 @@ test('a tag that has no place is told', () => {
 test.each([
   ['IPv4', 0x0800, 101, ''],
   ['IPv6', 0x86dd, 101, ''],
-  ['ARP', 0x0806, 113, '0000fffe0000000000000000' + '00000806'],
-  ['LLC', 0x0004, 113, '0000fffe0000000000000000' + '00000004'],
+  ['ARP', 0x0806, 113, '0000fffe000000000000000000000806'],
+  ['LLC', 0x0004, 113, '0000fffe000000000000000000000004'],
 ])('without a link header: %s', (_, protocol, linkType, header) => {
   const packet = readOne(sample('00010203', { link: 'network', length: 60 }), {
     drop: { protocol },
@@ -211,11 +211,9 @@ test('of a kind that several account for, the comment says how many', () => {
 });
 
 test('names from the machine do not break lines', () => {
-  const details = { interface: 'v\nb\u001b[2J' };
-  expect(readOne(sample(UDP), { details })).toMatchObject({
-    interface: 'v b',
-    comment: expect.stringMatching(/\nnamespace b, interface v b$/),
-  });
+  const packet = readOne(sample(UDP), { details: { interface: 'v\nb\u001b[2J' } });
+  expect(packet?.interface).toBe('v b');
+  expect(packet?.comment).toMatch(/\nnamespace b, interface v b$/);
 });
 
 test('no more of a packet than the capture keeps, whatever a recording holds', () => {
