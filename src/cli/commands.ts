@@ -3,6 +3,7 @@ import {
   fixOptions,
   measureOptions,
   outputOptions,
+  packetOptions,
   replayOptions,
   type OptionSpec,
 } from './options.ts';
@@ -37,6 +38,7 @@ const report: CommandSpec = {
     ...measureOptions,
     ...replayOptions,
     ...outputOptions,
+    ...packetOptions,
     { flags: '--fix', help: 'same as `whydrop fix`' },
     ...fixOptions,
   ],
@@ -46,6 +48,7 @@ const report: CommandSpec = {
     'whydrop report --netns web          another network namespace',
     'whydrop report --json | jq .causes  for a program',
     'whydrop report --from lost.whydrop.gz',
+    'whydrop report --capture bpf --pcap dropped.pcapng',
   ],
   exitCodes: REPORT_EXIT_CODES,
   run: async (_, flags, interrupted) =>
@@ -161,6 +164,6 @@ function wantsQuestions(flags: Record<string, unknown>): boolean {
     stderr.isTTY &&
     flags['input'] !== false &&
     flags['format'] === 'text' &&
-    ['json', 'from', 'output', 'quiet', 'fix'].every((name) => flags[name] === undefined)
+    ['json', 'from', 'output', 'pcap', 'quiet', 'fix'].every((name) => flags[name] === undefined)
   );
 }

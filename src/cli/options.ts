@@ -108,6 +108,16 @@ export const replayOptions: readonly OptionSpec[] = [
   },
 ];
 
+export const packetOptions: readonly OptionSpec[] = [
+  {
+    flags: '--pcap <file>',
+    help:
+      'write a sample of the dropped packets as pcapng, each with its cause: the first 128 bytes, ' +
+      'user data included; needs --capture bpf',
+    env: 'WHYDROP_PCAP',
+  },
+];
+
 export const fixOptions: readonly OptionSpec[] = [
   { flags: '--dry-run', help: 'show what would change, change nothing' },
   { flags: '-y, --yes', help: 'apply without asking', env: 'WHYDROP_YES' },

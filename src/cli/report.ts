@@ -10,7 +10,7 @@ import { deliver, fileLook, isPlain, lookOf, wantsJson, type OutputFlags } from 
 import { withProgress } from './progress.ts';
 import { UsageError } from './usage-error.ts';
 
-export type ReportFlags = MeasureFlags & OutputFlags & { from?: string };
+export type ReportFlags = MeasureFlags & OutputFlags & { from?: string; pcap?: string };
 
 /** `whydrop report`. @returns the exit code */
 export async function runReport(
@@ -26,8 +26,13 @@ export async function runReport(
     if (!host.facts.recorded && hasJournal(process.env)) {
       await (await import('./unfinished.ts')).warnOfUnfinished(flags);
     }
-    const { report } = await diagnoseWithProgress(host, flags, signal);
-    await present({ ...report, notes: [...notes, ...report.notes] }, flags);
+    const diagnosis = await diagnoseWithProgress(host, flags, signal);
+    const { report } = diagnosis;
+    try {
+      await deliverPackets(diagnosis, flags);
+    } finally {
+      await present({ ...report, notes: [...notes, ...report.notes] }, flags);
+    }
     return exitCodeOf(report.verdict, flags.failOn);
   } finally {
     await host.close();
@@ -69,6 +74,13 @@ async function render(report: Report, flags: OutputFlags): Promise<string> {
   }
   const { renderText } = await import('../render/text.ts');
   return renderText(report, flags.output === undefined ? lookOf(flags) : fileLook(flags));
+}
+
+/** Writes the file of --pcap, where that is asked for. */
+export async function deliverPackets(diagnosis: Diagnosis, flags: ReportFlags): Promise<void> {
+  if (flags.pcap === undefined) return;
+  const { savePackets } = await import('./packets.ts');
+  await savePackets(flags.pcap, diagnosis, flags);
 }
 
 async function open(flags: ReportFlags): Promise<OpenedHost> {

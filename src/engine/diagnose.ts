@@ -7,8 +7,9 @@ import type { AnyRule } from '../model/rule.ts';
 import { assemble, type ReportOptions } from './assemble.ts';
 import { attribute } from './attribute.ts';
 import { collect, type Collected, type CollectOptions } from './collect.ts';
+import { explainDrops, type ExplainedDrop } from './explained-drops.ts';
 import { judge } from './judge.ts';
-import { placeDrops } from './place.ts';
+import { isHere, placeDrops } from './place.ts';
 import { planChecks } from './plan.ts';
 
 export interface DiagnoseOptions extends CollectOptions, ReportOptions {}
@@ -17,6 +18,8 @@ export interface Diagnosis {
   readonly report: Report;
   /** How far each counter rose, by `<check id> <counter>`: what a fix is verified against. */
   readonly rises: ReadonlyMap<string, number>;
+  /** Every kind of drop that the capture saw here, as far as it tells namespaces apart. */
+  readonly drops: readonly ExplainedDrop[];
 }
 
 /** Measures, judges, attributes, ranks. Everything whydrop says comes out of here. */
@@ -53,7 +56,11 @@ export async function diagnose(
     { collected, capture: capture?.reading, judgement, attribution, placed },
     options,
   );
-  return { report, rises: collected.rises };
+  const here = (placed?.capture.drops ?? []).filter((drop) =>
+    isHere(drop, host.facts.netnsInode, foreign),
+  );
+  const drops = explainDrops(here, judgement.findings, attribution);
+  return { report, rises: collected.rises, drops };
 }
 
 interface Captured {

@@ -21,13 +21,20 @@ export function placeDrops(
   if (netnsInode === null || capture.drops.some(({ details }) => details === undefined)) {
     return { capture, others: [], known: false };
   }
-  const here = (drop: DropCount): boolean => {
-    const inode = drop.details?.netns ?? null;
-    return inode === null ? !foreign : inode === netnsInode;
-  };
+  const here = (drop: DropCount): boolean => isHere(drop, netnsInode, foreign);
   return {
     capture: { ...capture, drops: capture.drops.filter((drop) => here(drop)) },
     others: capture.drops.filter((drop) => !here(drop)),
     known: true,
   };
+}
+
+/** Everything is, where nothing tells namespaces apart. */
+export function isHere(
+  { details }: DropCount,
+  netnsInode: number | null,
+  foreign: boolean,
+): boolean {
+  if (netnsInode === null || details === undefined) return true;
+  return details.netns === null ? !foreign : details.netns === netnsInode;
 }
