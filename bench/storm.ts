@@ -40,7 +40,7 @@ export async function measureStorms(
   await inside(
     pair.b,
     'nft -f -',
-    `table inet t { chain i { type filter hook input priority 0; udp dport ${PORT} counter drop; } }`,
+    `table inet t { chain i { type filter hook input priority 0; udp dport ${PORT} counter drop; }\n}\n`,
   );
   const others: Observer[] = [];
   if (await isInstalled('perf')) others.push(perf);

@@ -20,7 +20,6 @@ export type {
   FirewallPolicy,
   FirewallRule,
   Hook,
-  Verdict,
 } from './firewall/ruleset.ts';
 
 /** nft takes 6 s and 400 MiB for 50,000 rules (nft 1.0.6); the kernel hands out some 10,000 rules a second. */

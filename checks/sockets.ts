@@ -1,6 +1,15 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { View } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { readUdpByDiag } from './sockets/sock-diag.ts';
+import {
+  keyOf,
+  type DatagramSocket,
+  type SocketDetails,
+  type SocketTable,
+} from './sockets/socket.ts';
+
+export type { DatagramSocket, SocketDetails, SocketTable };
 
 export interface SocketsValue {
   /** By `DatagramSocket.key`. A dual-stack socket is here once, as `udp6`. */
@@ -8,50 +17,13 @@ export interface SocketsValue {
   readonly raw: ReadonlyMap<string, DatagramSocket>;
 }
 
-/** A datagram socket of this namespace: one line of /proc/net/udp, udp6, raw or raw6. */
-export interface DatagramSocket extends SocketDetails {
-  /**
-   * Names the same socket in every reading: its inode, or protocol and addresses where it has none
-   * (sockets the kernel opens for itself: VXLAN, WireGuard).
-   */
-  readonly key: string;
-  readonly protocol: SocketTable;
-  /** `0.0.0.0:53`, `[::1]:53`. For raw sockets the number after the colon is the IP protocol. */
-  readonly local: string;
-  /** Null: not connected, takes datagrams of any sender. */
-  readonly peer: string | null;
-  /** 0: the socket belongs to no process. */
-  readonly inode: number;
-  readonly uid: number;
-  /**
-   * Datagrams this socket lost since it was opened, for any reason: full buffer, memory limit, bad
-   * checksum, socket filter. The number dies with the socket; `Udp.RcvbufErrors` lives on.
-   */
-  readonly drops: bigint;
-  /**
-   * Memory charged for the datagrams that wait to be read, overhead included. Without those already
-   * read but not yet given back: up to a quarter of the buffer (`forward_deficit`, udp_rmem_release()).
-   */
-  readonly queueBytes: number;
-}
-
-/** Known only in the last reading, and only for sockets that lost something in the window. */
-export interface SocketDetails {
-  /** `sk_rcvbuf`, the limit of the queue. */
-  readonly rcvbufBytes?: number;
-  /** The first one, where several processes share the socket. Absent as well for lack of root. */
-  readonly process?: { readonly pid: number; readonly name: string };
-}
-
-export type SocketTable = 'udp' | 'udp6' | 'raw' | 'raw6';
-
 const TABLES: readonly SocketTable[] = ['udp', 'udp6', 'raw', 'raw6'];
 
 /**
- * Reading /proc/net/udp takes 130 ms at 10,000 sockets (6.18, measured): far too much four times a
- * second; up to 2,000 take 10 ms. Beyond, only the ends of the window are read.
+ * Up to so many, reading /proc/net/udp takes 10 ms (6.18, measured). Beyond, sock_diag is asked, and
+ * only at the ends of the window.
  */
-const SAMPLED_SOCKETS_MAX = 2000;
+const FEW_SOCKETS = 2000;
 
 /** The kernel filters for us up to this many ports; beyond, one full dump is the simpler question. */
 const SS_FILTER_PORTS_MAX = 64;
@@ -59,14 +31,21 @@ const SS_FILTER_PORTS_MAX = 64;
 export default defineCheck<SocketsValue>({
   id: 'sockets',
   title: 'UDP and raw sockets',
-  sources: ['/proc/net/udp', '/proc/net/udp6', '/proc/net/raw', '/proc/net/raw6', 'ss -uwanmpe'],
+  sources: [
+    '/proc/net/udp',
+    '/proc/net/udp6',
+    '/proc/net/raw',
+    '/proc/net/raw6',
+    'ss -uanme',
+    'ss -uwanmpe',
+  ],
   // A reader that keeps up empties its queue within milliseconds, one that does not leaves it full
   // for as long as packets come: four looks a second tell them apart.
   sampleEveryMs: 250,
 
   async read(host, { phase, first }) {
     const known = first === undefined ? 0 : first.udp.size + first.raw.size;
-    if (phase === 'sample' && known > SAMPLED_SOCKETS_MAX) {
+    if (phase === 'sample' && known > FEW_SOCKETS) {
       return unread('not-applicable', `${known} sockets are too many to watch their queues.`);
     }
     const table = await readTables(host);
@@ -93,11 +72,15 @@ export default defineCheck<SocketsValue>({
 });
 
 async function readTables(view: View): Promise<Reading<SocketsValue>> {
-  const files = await view.readFiles(TABLES.map((protocol) => `/proc/net/${protocol}`));
   const udp = new Map<string, DatagramSocket>();
   const raw = new Map<string, DatagramSocket>();
   const notes: string[] = [];
-  for (const [index, protocol] of TABLES.entries()) {
+  const byDiag = (await hasManySockets(view)) ? await readUdpByDiag(view) : undefined;
+  if (byDiag?.status === 'ok') for (const socket of byDiag.value) add(udp, socket);
+
+  const wanted = byDiag?.status === 'ok' ? TABLES.filter((name) => name.startsWith('raw')) : TABLES;
+  const files = await view.readFiles(wanted.map((protocol) => `/proc/net/${protocol}`));
+  for (const [index, protocol] of wanted.entries()) {
     const file = files[index] ?? unread('absent', `/proc/net/${protocol} was not read.`);
     const table = file.status === 'ok' ? parseSocketTable(protocol, file.value) : file;
     if (table.status === 'ok') {
@@ -112,6 +95,15 @@ async function readTables(view: View): Promise<Reading<SocketsValue>> {
     }
   }
   return ok({ udp, raw }, notes);
+}
+
+/** `UDP: inuse 10000 mem 116` and `UDP6: inuse 3`, of this namespace. */
+async function hasManySockets(view: View): Promise<boolean> {
+  const files = await view.readFiles(['/proc/net/sockstat', '/proc/net/sockstat6']);
+  const counts = files.map((file) =>
+    file.status === 'ok' ? Number(/^UDP6?: inuse (\d+)/m.exec(file.value)?.[1] ?? 0) : 0,
+  );
+  return counts.reduce((sum, count) => sum + count, 0) > FEW_SOCKETS;
 }
 
 /** One of /proc/net/udp, udp6, raw, raw6 (udp4_format_sock(), __ip6_dgram_sock_seq_show()). */
@@ -145,7 +137,7 @@ function parseSocketLine(protocol: SocketTable, line: string): DatagramSocket | 
   const isConnected = /[^0]/.test(peerHost) || peerPort !== '0000';
   const peer = isConnected ? formatAddress(peerHost, peerPort) : null;
   return {
-    key: inode === '0' ? `${protocol} ${local} ${peer ?? '*'}` : inode,
+    key: keyOf(protocol, local, peer, inode),
     protocol,
     local,
     peer,

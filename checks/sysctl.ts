@@ -111,6 +111,9 @@ const trees = Object.keys(interfaceSettings) as readonly InterfaceTree[];
 
 const netDirectory = '/sys/class/net';
 
+const sharedFiles = filesOf(keys.filter(isHostWide));
+const ownFiles = filesOf(keys.filter((key) => !isHostWide(key)));
+
 export default defineCheck<Sysctl>({
   id: 'sysctl',
   title: 'Kernel settings',
@@ -118,10 +121,11 @@ export default defineCheck<Sysctl>({
   async read(host) {
     const listing = await host.list(netDirectory);
     const interfaces = listing.status === 'ok' ? listing.value : [];
-    const { fit, unfit } = interfaceKeys(['all', 'default', ...interfaces]);
+    const ofInterfaces = ['all', 'default', ...interfaces].map(filesOfInterface);
+    const unfit = ofInterfaces.filter((files) => files === undefined).length;
     const [shared, own, rpsMasks] = await Promise.all([
-      readKeys(host.initial, keys.filter(isHostWide)),
-      readKeys(host, [...keys.filter((key) => !isHostWide(key)), ...fit]),
+      readKeys(host.initial, sharedFiles),
+      readKeys(host, [...ownFiles, ...ofInterfaces.flatMap((files) => files ?? [])]),
       readRpsMasks(host, interfaces),
     ]);
     const values = new Map([...shared, ...own]);
@@ -142,27 +146,36 @@ export default defineCheck<Sysctl>({
   },
 });
 
-function interfaceKeys(names: readonly string[]): { fit: readonly string[]; unfit: number } {
-  const fit: string[] = [];
-  let unfit = 0;
-  for (const name of names) {
-    const keys = trees.flatMap((tree) =>
-      interfaceSettings[tree].map((setting) => interfaceKey(tree, name, setting)),
-    );
-    if (keys.includes(undefined)) unfit++;
-    else fit.push(...keys.filter((key) => key !== undefined));
+interface SysctlFile {
+  readonly key: string;
+  readonly path: string;
+}
+
+function filesOf(wanted: readonly string[]): readonly SysctlFile[] {
+  return wanted.flatMap((key) => {
+    const path = sysctlPath(key);
+    return path === undefined ? [] : [{ key, path }];
+  });
+}
+
+/** Undefined: no key can hold the name. Of each tree one key is examined: only the last word differs. */
+function filesOfInterface(name: string): readonly SysctlFile[] | undefined {
+  const files: SysctlFile[] = [];
+  for (const tree of trees) {
+    const key = interfaceKey(tree, name, 'x');
+    const path = key === undefined ? undefined : sysctlPath(key);
+    if (key === undefined || path === undefined) return undefined;
+    for (const setting of interfaceSettings[tree]) {
+      files.push({ key: key.slice(0, -1) + setting, path: path.slice(0, -1) + setting });
+    }
   }
-  return { fit, unfit };
+  return files;
 }
 
 async function readKeys(
   view: View,
-  wanted: readonly string[],
+  files: readonly SysctlFile[],
 ): Promise<ReadonlyMap<string, string>> {
-  const files = wanted.flatMap((key) => {
-    const path = sysctlPath(key);
-    return path === undefined ? [] : [{ key, path }];
-  });
   const readings = await view.readFiles(files.map(({ path }) => path));
   const values = new Map<string, string>();
   for (const [index, { key }] of files.entries()) {

@@ -3,21 +3,59 @@ import type { AnyRule } from '../src/model/rule.ts';
 import rpsFlowLimit from './cpu/rps-flow-limit.ts';
 import softnetBacklog from './cpu/softnet-backlog.ts';
 import softnetSqueeze from './cpu/softnet-squeeze.ts';
+import forwardingDisabled from './ip/forwarding-disabled.ts';
+import icmpNoise from './ip/icmp-noise.ts';
 import ipRpfilter from './ip/ip-rpfilter.ts';
+import ipTtlExceeded from './ip/ip-ttl-exceeded.ts';
+import ipv6Disabled from './ip/ipv6-disabled.ts';
+import multicastNotJoined from './ip/multicast-not-joined.ts';
+import noRouteIn from './ip/no-route-in.ts';
+import arpNoise from './l2/arp-noise.ts';
+import deviceChange from './l2/device-change.ts';
+import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
+import linkStartUp from './l2/link-start-up.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfRuleDrop from './netfilter/nf-rule-drop.ts';
 import nicRxRing from './nic/nic-rx-ring.ts';
+import qdiscAqm from './qdisc/qdisc-aqm.ts';
+import benignSocketTeardown from './socket/benign-socket-teardown.ts';
+import internal from './socket/internal.ts';
+import rawOrPacketSocketFull from './socket/raw-or-packet-socket-full.ts';
+import noSocketTcp from './tcp/no-socket-tcp.ts';
+import tcpClosedWithData from './tcp/tcp-closed-with-data.ts';
+import tcpResetNoise from './tcp/tcp-reset-noise.ts';
+import tcpSequenceNoise from './tcp/tcp-sequence-noise.ts';
+import noSocketUdp from './udp/no-socket-udp.ts';
 import udpRcvbufFull from './udp/udp-rcvbuf-full.ts';
 
 export const rules: readonly AnyRule[] = [
   rpsFlowLimit,
   softnetBacklog,
   softnetSqueeze,
+  forwardingDisabled,
+  icmpNoise,
   ipRpfilter,
+  ipTtlExceeded,
+  ipv6Disabled,
+  multicastNotJoined,
+  noRouteIn,
+  arpNoise,
+  deviceChange,
+  l2Otherhost,
   l2UnhandledProto,
+  linkStartUp,
   nfConntrackFull,
   nfRuleDrop,
   nicRxRing,
+  qdiscAqm,
+  benignSocketTeardown,
+  internal,
+  rawOrPacketSocketFull,
+  noSocketTcp,
+  tcpClosedWithData,
+  tcpResetNoise,
+  tcpSequenceNoise,
+  noSocketUdp,
   udpRcvbufFull,
 ];

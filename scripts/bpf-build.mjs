@@ -1,8 +1,9 @@
 // Compiles the programs in bpf/ to the objects beside them, which are committed: users need no compiler.
 // `--check` compiles to memory and fails when a committed object differs (.ci/run).
 //
-// The same compiler makes the same bytes: paths in it are relative, and DWARF is stripped (BTF stays). Another major version of clang makes other bytes, so the check insists on
-// the one below, that of Debian 12. Little-endian only, as are all machines whose kernels distributions build with BTF but s390x.
+// The same compiler makes the same bytes: paths in it are relative, and DWARF is stripped (BTF stays).
+// Another major version of clang makes other bytes, so the check insists on the one below, that of Debian 12.
+// Little-endian only, as are all machines but s390x whose distributions build kernels with BTF.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
-// Writes docs/causes: one page per rule, and their index; `--check` fails instead of writing.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Writes docs/causes (one page per rule, and their index) and the screens in README.md (from docs/screens);
+// `--check` fails instead of writing.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 import { format, resolveConfig } from 'prettier';
 
@@ -10,31 +11,40 @@ const folder = 'docs/causes';
 mkdirSync(folder, { recursive: true });
 
 const style = await resolveConfig('docs/causes/README.md');
-const pages = new Map<string, string>();
+/** Null: the file should not be there. */
+const pages = new Map<string, string | null>();
 for (const [file, page] of [
   ['README.md', renderCauseIndex(rules)] as const,
   ...rules.map((rule) => [`${rule.id}.md`, renderCausePage(rule)] as const),
 ]) {
-  pages.set(file, await format(page, { ...style, parser: 'markdown' }));
+  pages.set(`${folder}/${file}`, await format(page, { ...style, parser: 'markdown' }));
 }
 
-const present = new Map(
-  readdirSync(folder).map((file) => [file, readFileSync(`${folder}/${file}`, 'utf8')]),
-);
-const stale = [
-  ...[...pages].filter(([file, page]) => present.get(file) !== page).map(([file]) => file),
-  ...[...present.keys()].filter((file) => !pages.has(file)),
-];
+for (const file of readdirSync(folder)) {
+  if (!pages.has(`${folder}/${file}`)) pages.set(`${folder}/${file}`, null);
+}
+pages.set('README.md', withScreens(readFileSync('README.md', 'utf8')));
 
-if (process.argv.includes('--check')) {
-  for (const file of stale) {
-    console.error(`${folder}/${file} is stale: run npx tsx scripts/docs.ts and commit it`);
-  }
-  process.exitCode = stale.length > 0 ? 1 : 0;
-} else {
-  for (const file of stale) {
-    const page = pages.get(file);
-    if (page === undefined) rmSync(`${folder}/${file}`);
-    else writeFileSync(`${folder}/${file}`, page);
-  }
+const stale = [...pages].filter(([file, page]) => textOf(file) !== page);
+for (const [file, page] of stale) {
+  if (process.argv.includes('--check')) {
+    console.error(`${file} is stale: run npm run docs and commit it`);
+    process.exitCode = 1;
+  } else if (page === null) rmSync(file);
+  else writeFileSync(file, page);
+}
+
+/** Puts what a terminal really showed between its markers. */
+function withScreens(readme: string): string {
+  return readme.replaceAll(
+    /(<!-- screen: (\w+) -->\n)[\s\S]*?(<!-- end -->)/g,
+    (_, begin: string, name: string, end: string) => {
+      const screen = readFileSync(`docs/screens/${name}.txt`, 'utf8').trimEnd();
+      return `${begin}\n\`\`\`console\n${screen}\n\`\`\`\n\n${end}`;
+    },
+  );
+}
+
+function textOf(file: string): string | null {
+  return existsSync(file) ? readFileSync(file, 'utf8') : null;
 }

@@ -25,5 +25,7 @@ export function numberIn(object: JsonObject, name: string): number | undefined {
 /** nft and libnftables wrap a single expression or statement in an object of one member. */
 export function single(value: Json | undefined): readonly [name: string, body: Json] | undefined {
   if (!isObject(value)) return undefined;
-  return Object.entries(value)[0];
+  // Object.entries() would make a list of all that is in it, for each statement of each rule.
+  for (const name in value) return [name, value[name] ?? null];
+  return undefined;
 }

@@ -41,7 +41,7 @@ export default defineRule({
         confidence: 'certain',
         packets,
         traffic: {
-          packets: sumOf(rises, 'processed') + onAllCpus,
+          packets: sumOf(rises, 'processed') + sumOf(rises, 'dropped'),
           what: 'packets all CPUs took in',
         },
         // Working as set up: it protects the other flows.
@@ -50,7 +50,7 @@ export default defineRule({
         because: [
           {
             source: '/proc/net/softnet_stat column 11 (flow_limit_count)',
-            text: `${onAllCpus} packets of a dominant flow refused, ${worst.flowLimited} of them on CPU ${worst.cpu}`,
+            text: `${onAllCpus} packets of a dominant flow refused, ${worst.flowLimited} of them when CPU ${worst.cpu} passed them on`,
           },
           ...(bitmap === undefined
             ? []

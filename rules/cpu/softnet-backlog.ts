@@ -5,7 +5,7 @@ import sysctl from '../../checks/sysctl.ts';
 import { countDrops } from '../../src/model/drops.ts';
 import { defineRule } from '../../src/model/rule.ts';
 import { backlogFix, backlogKey } from './backlog-fix.ts';
-import { queueFull, refusedHere, softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
+import { refusedHere, softnetRises, sumOf, worstCpu } from './softnet-rises.ts';
 
 /** One CPU that drops this share of all is named. */
 const ONE_CPU_SHARE = 0.9;
@@ -35,12 +35,13 @@ export default defineRule({
     const rises = softnetRises(softnet);
     const worst = worstCpu(rises, 'dropped');
     if (worst === undefined) return [];
-    const onAllCpus = queueFull(rises);
+    const refused = sumOf(rises, 'dropped');
+    const heldBack = sumOf(rises, 'flowLimited');
     const packets = refusedHere(rises, link, window).queueFull;
     if (packets === 0) return [];
 
     const seen = countDrops(drops, 'CPU_BACKLOG');
-    const oneCpu = worst.dropped >= onAllCpus * ONE_CPU_SHARE;
+    const oneCpu = worst.dropped >= refused * ONE_CPU_SHARE;
     const limit = sysctl?.last.number(backlogKey);
     return [
       {
@@ -48,14 +49,14 @@ export default defineRule({
         confidence: drops?.hasReasons !== true || seen > 0 ? 'certain' : 'likely',
         packets,
         traffic: {
-          packets: sumOf(rises, 'processed') + onAllCpus,
+          packets: sumOf(rises, 'processed') + refused,
           what: 'packets all CPUs took in',
         },
         scope: oneCpu ? { cpu: worst.cpu } : {},
         because: [
           {
             source: '/proc/net/softnet_stat column 2 (dropped)',
-            text: `${onAllCpus} packets refused by a full queue, ${Math.min(worst.dropped, onAllCpus)} of them on CPU ${worst.cpu}`,
+            text: `${refused} packets refused, ${worst.dropped} of them by the queue of CPU ${worst.cpu}${heldBack > 0 ? `; ${heldBack} of all were held back by the flow limit` : ''}`,
           },
           ...(seen > 0
             ? [{ source: 'skb:kfree_skb', text: `${seen} drops with the reason CPU_BACKLOG` }]

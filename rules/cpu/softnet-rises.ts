@@ -50,11 +50,6 @@ export function worstCpu(
   return worst !== undefined && worst[column] > 0 ? worst : undefined;
 }
 
-/** Packets that met a full queue, on all CPUs. */
-export function queueFull(rises: readonly SoftnetRise[]): number {
-  return Math.max(0, sumOf(rises, 'dropped') - sumOf(rises, 'flowLimited'));
-}
-
 /**
  * Packets refused by the input queues, as far as they can have been of the namespace under diagnosis:
  * softnet counts for the whole machine, but enqueue_to_backlog also raises rx_dropped of the
@@ -66,9 +61,7 @@ export function refusedHere(
   { foreignNetns }: JudgeWindow,
 ): Readonly<Record<'queueFull' | 'flowLimited', number>> {
   const placeable = foreignNetns ? rxDroppedTotal(link) : Infinity;
-  const full = Math.min(queueFull(rises), placeable);
-  return {
-    queueFull: full,
-    flowLimited: Math.min(sumOf(rises, 'flowLimited'), placeable - full),
-  };
+  const heldBack = sumOf(rises, 'flowLimited');
+  const queueFull = Math.min(Math.max(0, sumOf(rises, 'dropped') - heldBack), placeable);
+  return { queueFull, flowLimited: Math.min(heldBack, placeable - queueFull) };
 }

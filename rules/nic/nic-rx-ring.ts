@@ -69,7 +69,6 @@ function cards(link: Sampled<Links>, ethtool: Sampled<Nics> | undefined): readon
     const [nicFirst, nicLast] = [ethtool?.first, ethtool?.last].map((nics) =>
       nics?.interfaces.get(name),
     );
-    if (ethtool !== undefined && nicFirst === undefined) return [];
     return { name, first: { link: first, nic: nicFirst }, last: { link: last, nic: nicLast } };
   });
 }

@@ -76,18 +76,21 @@ export class DropTable {
   }
 
   /** What was counted, apart from `overflow`, in no particular order. */
-  *entries(): Generator<TableEntry> {
-    for (const [slot, packets] of this.#packets.entries()) {
+  entries(): readonly TableEntry[] {
+    const entries: TableEntry[] = [];
+    for (let slot = 0; slot <= this.#mask && entries.length < this.#keys; slot += 1) {
+      const packets = this.#packets[slot] ?? 0;
       if (packets === 0) continue;
-      yield {
+      entries.push({
         locationHigh: this.#locationHigh[slot] ?? 0,
         locationLow: this.#locationLow[slot] ?? 0,
         protocol: this.#protocol[slot] ?? 0,
         reason: this.#reason[slot] ?? 0,
         packets,
         edgePackets: this.#edgePackets[slot] ?? 0,
-      };
+      });
     }
+    return entries;
   }
 
   #count(slot: number, edge: 0 | 1): void {

@@ -1,27 +1,51 @@
-import { readKallsyms } from './kallsyms.ts';
 import { resolveSymbols, type Location } from './symbols.ts';
 import { errorCode } from './unavailable.ts';
 
 /**
- * Finds the functions of some addresses in the running kernel.
- *
- * @param addresses as resolveSymbols() wants them
- * @returns `note`: why drops are shown by raw address, if they are
+ * Names of kernel addresses, looked up as they come: a pass over /proc/kallsyms takes 75 ms, which
+ * nobody notices in the window, and everybody at its end.
  */
-export async function resolveLocations(addresses: ReadonlySet<string>): Promise<{
-  readonly locations: ReadonlyMap<string, Location>;
-  readonly note: string | null;
-}> {
-  if (addresses.size === 0) return { locations: new Map(), note: null };
-  try {
-    const { locations, hidden } = await resolveSymbols(addresses, readKallsyms());
-    const note =
-      'The kernel hides function addresses, so drops are shown by raw address. This helps: sysctl kernel.kptr_restrict=1';
-    return { locations, note: hidden ? note : null };
-  } catch (error) {
-    return {
-      locations: new Map(),
-      note: `/proc/kallsyms cannot be read (${errorCode(error)}), so drops are shown by raw address.`,
-    };
+export class Locations {
+  readonly #readKallsyms: () => AsyncIterable<Uint8Array>;
+  readonly #known = new Map<string, Location>();
+  readonly #notes = new Set<string>();
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(readKallsyms: () => AsyncIterable<Uint8Array>) {
+    this.#readKallsyms = readKallsyms;
+  }
+
+  /** By address; those that could not be looked up are missing. */
+  get known(): ReadonlyMap<string, Location> {
+    return this.#known;
+  }
+
+  /** What kept us from naming addresses, and what would help. */
+  get notes(): readonly string[] {
+    return [...this.#notes];
+  }
+
+  /** One pass at a time. Resolves when these addresses have been looked up. */
+  async learn(addresses: readonly string[]): Promise<void> {
+    this.#looking = this.#looking.then(() => this.#lookUp(addresses));
+    await this.#looking;
+  }
+
+  async #lookUp(addresses: readonly string[]): Promise<void> {
+    const wanted = addresses.filter((address) => !this.#known.has(address));
+    if (wanted.length === 0) return;
+    try {
+      const { locations, hidden } = await resolveSymbols(wanted, this.#readKallsyms());
+      for (const [address, location] of locations) this.#known.set(address, location);
+      if (hidden) {
+        this.#notes.add(
+          'The kernel hides function addresses, so drops are shown by raw address. This helps: sysctl kernel.kptr_restrict=1',
+        );
+      }
+    } catch (error) {
+      this.#notes.add(
+        `/proc/kallsyms cannot be read (${errorCode(error)}), so drops are shown by raw address.`,
+      );
+    }
   }
 }

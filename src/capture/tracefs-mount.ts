@@ -1,6 +1,7 @@
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
-import type { Options } from 'execa';
+import { runCommand } from '../host/command.ts';
+import { startMountHolder } from '../host/holder.ts';
 import { ok, unread, type Reading, type Unread } from '../model/reading.ts';
 import { errorCode, tracefsUnread } from './unavailable.ts';
 
@@ -57,32 +58,22 @@ async function kernelHasTracefs(): Promise<boolean> {
  * this process however that ends.
  */
 async function mountPrivately(): Promise<Reading<OpenTracefs>> {
-  const { execa } = await import('execa');
-  // `cat` answers only after unshare has made the namespace private. Mounting before that could
-  // show on the host. It ends when its input does.
-  const helper = execa('unshare', ['--mount', '--propagation', 'private', '--', 'cat'], {
-    ...runOptions,
-    stdin: 'pipe',
-  });
+  const holder = await startMountHolder();
+  if (holder.status !== 'ok') return notMounted(holder.reason);
+  const { pid } = holder.value;
   try {
-    const ready = await new Promise<boolean>((resolve) => {
-      helper.stdout.once('data', () => resolve(true));
-      void helper.then(() => resolve(false));
-      helper.stdin.write('ready\n');
-    });
-    if (!ready || helper.pid === undefined) return notMounted((await helper).stderr);
-
-    const namespace = String(helper.pid);
-    const mount = ['mount', '-t', 'tracefs', 'tracefs', mountPoint];
-    const mounted = await execa(
+    const mount = await runCommand(['mount', '-t', 'tracefs', 'tracefs', mountPoint], {}, [
       'nsenter',
-      ['--target', namespace, '--mount', '--', ...mount],
-      runOptions,
-    );
-    if (mounted.failed) return notMounted(mounted.stderr);
+      '--target',
+      String(pid),
+      '--mount',
+      '--',
+    ]);
+    if (mount.status !== 'ok') return notMounted(mount.reason);
+    if (mount.value.exitCode !== 0) return notMounted(mount.value.stderr);
 
     const fd = openSync(
-      `/proc/${namespace}/root${mountPoint}`,
+      `/proc/${pid}/root${mountPoint}`,
       constants.O_RDONLY | constants.O_DIRECTORY,
     );
     let closed = false;
@@ -97,20 +88,12 @@ async function mountPrivately(): Promise<Reading<OpenTracefs>> {
   } catch (error) {
     return tracefsUnread(error, 'Cannot open the tracefs that was just mounted');
   } finally {
-    helper.stdin.end();
-    await helper;
+    await holder.value.close();
   }
 }
 
-const runOptions = {
-  env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
-  extendEnv: false,
-  reject: false,
-  timeout: 5000,
-} as const satisfies Options;
-
-function notMounted(stderr: string | undefined): Unread {
-  const why = stderr?.trim().split('\n', 1)[0]?.slice(0, 200) ?? '';
+function notMounted(complaint: string): Unread {
+  const why = complaint.trim().split('\n', 1)[0]?.slice(0, 200) ?? '';
   return unread(
     'denied',
     `Cannot watch drops live: tracefs is not mounted, and mounting it failed${why === '' ? '' : ` (${why})`}. ` +

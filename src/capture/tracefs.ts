@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { rmdir, writeFile } from 'node:fs/promises';
 import { cpus as onlineCpus, endianness } from 'node:os';
 import type { DropCapture } from '../model/drops.ts';
 import type { RunningCapture } from '../model/host.ts';
@@ -13,8 +14,9 @@ import {
   removeStaleInstances,
   ringBytes,
 } from './instance.ts';
+import { readKallsyms } from './kallsyms.ts';
+import { Locations } from './locations.ts';
 import { parseKfreeSkbLayout } from './kfree-skb.ts';
-import { resolveLocations } from './locations.ts';
 import { parsePageLayout } from './ring-buffer.ts';
 import { RingReader } from './ring-reader.ts';
 import { errorCode, tracefsUnread } from './unavailable.ts';
@@ -22,16 +24,26 @@ import { Window } from './window.ts';
 
 const eventDirectory = 'events/skb/kfree_skb';
 
+const lookUpEveryMs = 500;
+
+/** A capture that has its buffers. */
+export interface ReadyCapture {
+  /** Switches the trace event on. Once. */
+  start(): Reading<RunningCapture>;
+  /** Gives up a capture that was not started. Idempotent. */
+  release(): void;
+}
+
 /**
- * Starts to count the drops of the whole machine (`skb:kfree_skb`) in a private tracefs instance.
- * The instance goes at stop(), or when the process exits; that of a run killed with -9, at the next start.
- * One capture per process at a time.
+ * Makes ready to count the drops of the whole machine (`skb:kfree_skb`) in a private tracefs instance: the
+ * kernel takes 40 ms to make its buffers. The instance goes at stop(), or when the process exits; that
+ * of a run killed with -9, at the next start. One capture per process at a time.
  *
  * @param options.tracing directory of a tracefs, see openTracefs(); must stay open until stop() is done
  */
-export async function startTracefsCapture(options: {
+export async function prepareTracefsCapture(options: {
   readonly tracing: string;
-}): Promise<Reading<RunningCapture>> {
+}): Promise<Reading<ReadyCapture>> {
   const { tracing } = options;
   let pageText: string;
   let eventText: string;
@@ -68,101 +80,134 @@ export async function startTracefsCapture(options: {
   }
 
   let reader: RingReader | undefined;
-  /** Leaves nothing behind. Synchronous and silent, as an exit handler has to be. Says why it failed. */
-  const release = (): string | null => {
+  /** Leaves nothing behind. Synchronous and silent, as an exit handler has to be. */
+  const release = (): void => {
     process.removeListener('exit', release);
     reader?.close();
     try {
       // Removing the instance also switches its events off.
       rmdirSync(instance);
-      return null;
-    } catch (error) {
-      return errorCode(error);
+    } catch {
+      // The next start removes it.
     }
   };
   process.on('exit', release);
 
+  let bytesPerRing: number;
   try {
-    reader = openRings(instance, page.value.pageBytes, (view, bytes) =>
-      decoder.decode(view, bytes),
-    );
-    writeFileSync(`${instance}/${eventDirectory}/enable`, '1');
+    bytesPerRing = await makeBuffers(instance);
   } catch (error) {
     release();
-    return tracefsUnread(error, 'Cannot switch on the trace event skb:kfree_skb');
+    return tracefsUnread(error, 'Cannot make the buffers of a private trace');
   }
-  const rings = reader;
 
-  const stop = async (): Promise<Reading<DropCapture>> => {
-    let lost: number;
-    const notes: string[] = [];
+  const start = (): Reading<RunningCapture> => {
     try {
-      writeFileSync(`${instance}/tracing_on`, '0');
-      await rings.finish();
-      lost = cpuDirectories(instance)
-        .map((cpu) => lostEvents(readFileSync(`${cpu}/stats`, 'utf8')))
-        .reduce((sum, count) => sum + count, 0);
+      reader = openRings(instance, page.value.pageBytes, bytesPerRing, (view, bytes) =>
+        decoder.decode(view, bytes),
+      );
+      writeFileSync(`${instance}/${eventDirectory}/enable`, '1');
     } catch (error) {
-      return tracefsUnread(error, 'Cannot read the end of the live capture');
-    } finally {
-      const failure = release();
+      release();
+      return tracefsUnread(error, 'Cannot switch on the trace event skb:kfree_skb');
+    }
+    const rings = reader;
+
+    const locations = new Locations(readKallsyms);
+    const learnLocations = async (): Promise<void> => {
+      await locations.learn(table.entries().map((entry) => addressText(entry, event.value)));
+    };
+    let lookingUp: NodeJS.Timeout | undefined;
+
+    /** The kernel takes 30 to 80 ms for it; others may work meanwhile. @returns why it failed */
+    const removeInstance = async (): Promise<string | null> => {
+      rings.close();
+      try {
+        await rmdir(instance);
+        process.removeListener('exit', release);
+        return null;
+      } catch (error) {
+        return errorCode(error);
+      }
+    };
+
+    const stop = async (): Promise<Reading<DropCapture>> => {
+      clearInterval(lookingUp);
+      let lost: number;
+      try {
+        writeFileSync(`${instance}/tracing_on`, '0');
+        await rings.finish();
+        lost = cpuDirectories(instance)
+          .map((cpu) => lostEvents(readFileSync(`${cpu}/stats`, 'utf8')))
+          .reduce((sum, count) => sum + count, 0);
+      } catch (error) {
+        release();
+        return tracefsUnread(error, 'Cannot read the end of the live capture');
+      }
+      const [failure] = await Promise.all([removeInstance(), learnLocations()]);
+      const notes = [...rings.notes, ...locations.notes];
       if (failure !== null) {
         notes.push(
           `The trace instance ${instance} could not be removed (${failure}); the next run removes it.`,
         );
       }
-    }
-    notes.push(...rings.notes);
-    if (decoder.malformedPages > 0) {
-      notes.push(`${decoder.malformedPages} pages of the trace buffer could not be decoded.`);
-    }
-    const { locations, note } = await resolveLocations(
-      new Set([...table.entries()].map((entry) => addressText(entry, event.value))),
-    );
-    if (note !== null) notes.push(note);
-    return ok(
-      {
-        backend: 'tracefs',
-        events: decoder.events,
-        lost,
-        hasReasons: event.value.reasonOffset !== null,
-        drops: dropCounts(table, event.value, locations),
-      },
-      notes,
-    );
-  };
+      if (decoder.malformedPages > 0) {
+        notes.push(`${decoder.malformedPages} pages of the trace buffer could not be decoded.`);
+      }
+      return ok(
+        {
+          backend: 'tracefs',
+          events: decoder.events,
+          lost,
+          hasReasons: event.value.reasonOffset !== null,
+          drops: dropCounts(table, event.value, locations.known),
+        },
+        notes,
+      );
+    };
 
-  let stopped: Promise<Reading<DropCapture>> | undefined;
-  return ok({
-    mark: (moment) => window.mark(moment, Number(process.hrtime.bigint())),
-    stop: () => (stopped ??= stop()),
-  });
+    let stopped: Promise<Reading<DropCapture>> | undefined;
+    return ok({
+      mark(moment) {
+        window.mark(moment, Number(process.hrtime.bigint()));
+        clearInterval(lookingUp);
+        if (moment === 'window-open') {
+          lookingUp = setInterval(() => void learnLocations(), lookUpEveryMs).unref();
+        }
+      },
+      stop: () => (stopped ??= stop()),
+    });
+  };
+  return ok({ start, release });
 }
 
-/** Prepares the buffers of a new instance and starts to read them. */
+/** @returns size of the ring of each CPU */
+async function makeBuffers(instance: string): Promise<number> {
+  // The clock that process.hrtime shows. First, because setting it empties the buffers.
+  await writeFile(`${instance}/trace_clock`, 'mono');
+  // When the buffer is full, the kernel refuses new events instead of making room by dropping old
+  // ones: less work for a machine that is already in a storm. Either way the loss is counted.
+  await writeFile(`${instance}/options/overwrite`, '0');
+  const bytes = ringBytes(onlineCpus().length);
+  try {
+    await writeFile(`${instance}/buffer_size_kb`, String(bytes / 1024));
+    return bytes;
+  } catch {
+    // Memory is short: the kernel keeps the size it had, 1.4 MiB by default.
+    return Number.parseInt(readFileSync(`${instance}/buffer_size_kb`, 'utf8'), 10) * 1024;
+  }
+}
+
+/** Starts to read the buffers of all CPUs. */
 function openRings(
   instance: string,
   headerPageBytes: number,
+  bytesPerRing: number,
   onPage: (page: DataView, bytes: number) => void,
 ): RingReader {
-  // The clock that process.hrtime shows. First, because setting it empties the buffers.
-  writeFileSync(`${instance}/trace_clock`, 'mono');
-  // When the buffer is full, the kernel refuses new events instead of making room by dropping old
-  // ones: less work for a machine that is already in a storm. Either way the loss is counted.
-  writeFileSync(`${instance}/options/overwrite`, '0');
-
-  const cpus = cpuDirectories(instance);
-  let bytesPerRing = ringBytes(onlineCpus().length);
-  try {
-    writeFileSync(`${instance}/buffer_size_kb`, String(bytesPerRing / 1024));
-  } catch {
-    // Memory is short: the kernel keeps the size it had, 1.4 MiB by default.
-    bytesPerRing = Number.parseInt(readFileSync(`${instance}/buffer_size_kb`, 'utf8'), 10) * 1024;
-  }
-
   const pageBytes = Math.max(headerPageBytes, subBufferBytes(instance));
   return new RingReader({
-    files: cpus.map((cpu) => `${cpu}/trace_pipe_raw`),
+    files: cpuDirectories(instance).map((cpu) => `${cpu}/trace_pipe_raw`),
     pageBytes,
     ringPages: Math.ceil(bytesPerRing / pageBytes),
     onPage,

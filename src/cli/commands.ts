@@ -13,6 +13,8 @@ export interface CommandSpec {
   readonly arguments?: readonly { readonly name: string; readonly help: string }[];
   readonly options: readonly OptionSpec[];
   readonly examples: readonly string[];
+  /** What they mean here, in a line. */
+  readonly exitCodes?: string;
   readonly hidden?: true;
   /** Loads what it needs when it runs. @returns the exit code */
   run(
@@ -24,6 +26,9 @@ export interface CommandSpec {
 
 /** What runs when no command is named. */
 export const UNNAMED = 'session';
+
+export const REPORT_EXIT_CODES =
+  'Exit codes: 0 nothing above notice, 1 warning, 2 critical, 3 could not tell.';
 
 const report: CommandSpec = {
   name: 'report',
@@ -42,6 +47,7 @@ const report: CommandSpec = {
     'whydrop report --json | jq .causes  for a program',
     'whydrop report --from lost.whydrop.gz',
   ],
+  exitCodes: REPORT_EXIT_CODES,
   run: async (_, flags, interrupted) =>
     flags['fix'] === true
       ? (await import('./fix.ts')).runFix(flags, interrupted)
@@ -76,6 +82,8 @@ export const commands: readonly CommandSpec[] = [
       'whydrop fix                         ask before each change',
       'whydrop fix --yes --only ip-rpfilter',
     ],
+    exitCodes:
+      'Exit codes: 0 all verified, 1 applied but not verified, 2 failed and rolled back, 3 refused.',
     run: async (_, flags, interrupted) => (await import('./fix.ts')).runFix(flags, interrupted),
   },
   {
@@ -87,6 +95,7 @@ export const commands: readonly CommandSpec[] = [
       { flags: '--json', help: 'print JSON' },
     ],
     examples: ['whydrop undo', 'whydrop undo 20261122-031500.1', 'whydrop undo all'],
+    exitCodes: 'Exit codes: 0 listed or restored, 2 not all restored, 3 could not tell.',
     run: async (operands, flags) => (await import('./undo.ts')).runUndo(operands, flags),
   },
   {

@@ -181,14 +181,23 @@ export function unfinishedLines(unfinished: readonly UnfinishedFix[]): readonly 
   ];
 }
 
+const PHASES: Readonly<Record<ListedFix['phase'], string>> = {
+  applying: 'not finished',
+  measuring: 'not finished',
+  kept: 'kept',
+  restoring: 'not all put back',
+  restored: 'put back',
+};
+
 export function listedLines(fix: ListedFix): readonly Line[] {
-  const { id, appliedAt, name, phase, outcome, steps, persisted } = fix;
+  const { id, name, phase, outcome, steps, persisted } = fix;
+  const state = phase === 'kept' && outcome !== null ? `kept, ${outcome}` : PHASES[phase];
   return [
-    { text: `${id}  ${name}  ${appliedAt}  ${phase}${outcome === null ? '' : `, ${outcome}`}` },
+    { text: [{ text: id, style: 'title' }, `: ${name} (${state})`] },
     ...steps.map(({ key, where, before, to, live }) => {
       const now = live.status === 'ok' ? live.value : live.reason;
       return { text: `${key}: ${before} → ${to}, now ${now} (${where})`, indent: 2 };
     }),
-    ...(persisted.length > 0 ? [{ text: `also at boot: ${persisted.join(', ')}`, indent: 2 }] : []),
+    ...(persisted.length > 0 ? [{ text: `Also at boot: ${persisted.join(', ')}`, indent: 2 }] : []),
   ];
 }

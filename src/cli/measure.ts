@@ -6,7 +6,6 @@ import { rules } from '../../rules/index.ts';
 import { diagnose, type DiagnoseOptions, type Diagnosis } from '../engine/diagnose.ts';
 import { DEFAULT_DURATION } from './options.ts';
 import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
-import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 /** What to measure: the measuring options of the command line, parsed. */
@@ -14,7 +13,7 @@ export interface MeasureRequest {
   readonly seconds: number;
   readonly netns: string | null;
   readonly interfaces: readonly string[];
-  readonly capture: 'auto' | 'tracefs' | 'none';
+  readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
   readonly only: readonly string[];
   readonly ignore: readonly { id: string; scope?: string; reason: string }[];
 }
@@ -23,7 +22,7 @@ export interface MeasureFlags {
   duration?: string;
   netns?: string;
   iface?: string[];
-  capture: 'auto' | 'tracefs' | 'none';
+  capture: 'auto' | 'bpf' | 'tracefs' | 'none';
   only?: string[];
   ignore?: string[];
 }
@@ -51,14 +50,6 @@ export function measureRequest(flags: MeasureFlags): MeasureRequest {
     only,
     ignore,
   };
-}
-
-/** @throws UsageError when the namespace cannot be entered. */
-export async function openHost(netns: string | null): Promise<Host> {
-  const { openLiveHost } = await import('../host/index.ts');
-  const host = await openLiveHost({ netns });
-  if (host.status !== 'ok') throw new UsageError(host.reason);
-  return host.value;
 }
 
 export async function measure(

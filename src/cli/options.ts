@@ -41,7 +41,7 @@ export const measureOptions: readonly OptionSpec[] = [
     help: 'how to watch drops as they happen',
     env: 'WHYDROP_CAPTURE',
     default: 'auto',
-    choices: ['auto', 'tracefs', 'none'],
+    choices: ['auto', 'bpf', 'tracefs', 'none'],
   },
   {
     flags: '--only <id...>',

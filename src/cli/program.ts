@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
-import { commands, UNNAMED, type CommandSpec } from './commands.ts';
+import { commands, REPORT_EXIT_CODES, UNNAMED, type CommandSpec } from './commands.ts';
 import { Interrupted, interruptible } from './interrupt.ts';
 import { endsWhenReaderLeaves } from './output.ts';
 import type { OptionSpec } from './options.ts';
@@ -52,7 +52,7 @@ Examples:
   whydrop fix --dry-run              what would be changed
   whydrop undo                       what was changed, and take it back
 
-Exit codes: 0 nothing above notice, 1 warning, 2 critical, 3 could not tell.
+${REPORT_EXIT_CODES}
 It makes no network connections and changes nothing without being told to.`;
 
 /** `whydrop`, `whydrop --netns b` and `whydrop --fix` name no command. */
@@ -75,12 +75,15 @@ function build(
   command.helpOption('-h, --help', 'show this help');
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.help);
   for (const option of spec.options) command.addOption(toOption(option));
-  if (spec.examples.length > 0) {
-    command.addHelpText(
-      'after',
-      ['', 'Examples:', ...spec.examples.map((line) => `  ${line}`)].join('\n'),
-    );
-  }
+  command.addHelpText(
+    'after',
+    [
+      '',
+      'Examples:',
+      ...spec.examples.map((line) => `  ${line}`),
+      ...(spec.exitCodes === undefined ? [] : ['', spec.exitCodes]),
+    ].join('\n'),
+  );
   command.action(async () => {
     for (const { flags, list } of spec.options) {
       const name = new Option(flags).attributeName();

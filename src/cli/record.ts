@@ -1,5 +1,6 @@
 import type { Interruption } from './interrupt.ts';
-import { measureRequest, openHost } from './measure.ts';
+import { measureRequest } from './measure.ts';
+import { openHost } from './open-host.ts';
 import { diagnoseWithProgress, type ReportFlags } from './report.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
@@ -14,7 +15,7 @@ export async function runRecord(
     throw new UsageError('record needs a file: whydrop record -o lost.whydrop.gz');
   }
   const { recordHost } = await import('../host/index.ts');
-  const live = await openHost(flags.netns ?? null);
+  const live = await openHost(flags.netns ?? null, flags.capture);
   try {
     const request = measureRequest(flags);
     const { seconds, interfaces, capture } = request;

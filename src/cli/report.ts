@@ -2,8 +2,10 @@ import type { Diagnosis } from '../engine/diagnose.ts';
 import type { Host } from '../model/host.ts';
 import type { Report } from '../model/report.ts';
 import { exitCodeOf } from '../engine/verdict.ts';
+import { hasJournal } from '../fix/state-directory.ts';
 import { Interrupted, type Interruption } from './interrupt.ts';
-import { measure, measureRequest, openHost, type MeasureFlags } from './measure.ts';
+import type { MeasureFlags } from './measure.ts';
+import { openHost } from './open-host.ts';
 import { deliver, fileLook, isPlain, lookOf, wantsJson, type OutputFlags } from './output.ts';
 import { withProgress } from './progress.ts';
 import { UsageError } from './usage-error.ts';
@@ -16,12 +18,14 @@ export async function runReport(
   { signal }: Interruption,
 ): Promise<number> {
   const flags = given as unknown as ReportFlags;
-  const { value: host, notes = [] } =
-    flags.from === undefined
-      ? { value: await openHost(flags.netns ?? null) }
-      : await replay(flags.from);
+  const opening = flags.from === undefined ? open(flags) : replay(flags.from);
+  // Checks and rules are many files: they are loaded while helpers enter the namespace and the
+  // kernel makes trace buffers.
+  const [{ value: host, notes = [] }] = await Promise.all([opening, import('./measure.ts')]);
   try {
-    if (!host.facts.recorded) await (await import('./unfinished.ts')).warnOfUnfinished(flags);
+    if (!host.facts.recorded && hasJournal(process.env)) {
+      await (await import('./unfinished.ts')).warnOfUnfinished(flags);
+    }
     const { report } = await diagnoseWithProgress(host, flags, signal);
     await present({ ...report, notes: [...notes, ...report.notes] }, flags);
     return exitCodeOf(report.verdict, flags.failOn);
@@ -36,6 +40,7 @@ export async function diagnoseWithProgress(
   flags: MeasureFlags & OutputFlags,
   signal: AbortSignal,
 ): Promise<Diagnosis> {
+  const { measure, measureRequest } = await import('./measure.ts');
   const request = measureRequest(flags);
   const style = host.facts.recorded ? 'none' : progressStyle(flags);
   const diagnosis = await withProgress(style, (onProgress) =>
@@ -66,8 +71,17 @@ async function render(report: Report, flags: OutputFlags): Promise<string> {
   return renderText(report, flags.output === undefined ? lookOf(flags) : fileLook(flags));
 }
 
+async function open(flags: ReportFlags): Promise<OpenedHost> {
+  return { value: await openHost(flags.netns ?? null, flags.capture) };
+}
+
+interface OpenedHost {
+  readonly value: Host;
+  readonly notes?: readonly string[];
+}
+
 /** @returns with notes, when the recording was cut off */
-async function replay(path: string): Promise<{ value: Host; notes?: readonly string[] }> {
+async function replay(path: string): Promise<OpenedHost> {
   const { openReplay } = await import('../host/index.ts');
   const host = await openReplay(path);
   if (host.status !== 'ok') throw new UsageError(host.reason);

@@ -68,10 +68,10 @@ function toJson(content: object): string {
 }
 
 function resultLine({ id, name, complete, undoFirst }: UndoResult): string {
-  if (complete) return `${id}  ${name}: everything is as before`;
+  if (complete) return `${id}: ${name}: everything is as before`;
   const hint =
     undoFirst === undefined
       ? 'use --force to overwrite what others set'
       : `undo ${undoFirst} first`;
-  return `${id}  ${name}: not all could be restored; ${hint}`;
+  return `${id}: ${name}: not all could be restored; ${hint}`;
 }

@@ -1,4 +1,4 @@
-import type { Asker } from '../wizard/ask.ts';
+import type { Asker } from './ask.ts';
 import { findUnfinished, resolveUnfinished, type UnfinishedFix } from '../fix/unfinished.ts';
 import { environmentOf } from './environment.ts';
 import { layOut, listedLines, plainLines, unfinishedLines } from './fix-text.ts';

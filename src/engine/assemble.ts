@@ -7,9 +7,11 @@ import type { Collected, CollectOptions } from './collect.ts';
 import { withCommand } from './commands.ts';
 import { fold, type UnrankedCause } from './fold.ts';
 import type { JudgedFinding, Judgement } from './judge.ts';
+import type { Placed } from './place.ts';
 import { severityOf } from './rank.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
+import { flowsOf, interfaceOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -25,17 +27,21 @@ export interface Results {
   readonly capture: Reading<DropCapture> | undefined;
   readonly judgement: Judgement;
   readonly attribution: Attribution;
+  /** Undefined: there was no capture. */
+  readonly placed: Placed | undefined;
 }
 
 /** Puts the results into the form of the report, with totals and verdict. */
 export function assemble(
   { hostname, kernel, distribution, recorded, netns }: HostFacts,
-  { collected, capture, judgement, attribution }: Results,
+  { collected, capture, judgement, attribution, placed }: Results,
   options: ReportOptions,
 ): Report {
   const { findings } = judgement;
   const { seconds } = collected;
-  const found = causesOf(findings, netns).filter((cause) => isAskedFor(cause, options.interfaces));
+  const found = causesOf(findings, attribution, netns).filter((cause) =>
+    isAskedFor(cause, options.interfaces),
+  );
   const suppressed = found.flatMap((cause) => {
     const reason = suppressionOf(cause, options);
     return reason === undefined ? [] : [{ cause, reason }];
@@ -70,7 +76,7 @@ export function assemble(
     })),
     benign,
     unexplained: attribution.unexplained.map(reportDrops),
-    elsewhere: elsewhereOf(attribution, netns),
+    elsewhere: elsewhereOf(attribution, placed, netns),
     reconciliation: reconcile(findings, attribution),
     notJudged: judgement.notJudged.map(({ rule, missing }) => ({ rule, missing: [...missing] })),
     suppressed: suppressed.map(({ cause, reason }) => ({ id: cause.id, reason })),
@@ -81,17 +87,27 @@ export function assemble(
   return { ...report, verdict: verdictOf(report, coreUnread(collected, options)) };
 }
 
-function causesOf(findings: readonly JudgedFinding[], netns: string | null): UnrankedCause[] {
+function causesOf(
+  findings: readonly JudgedFinding[],
+  { sources }: Attribution,
+  netns: string | null,
+): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
+    const drops = sources.get(finding) ?? new Map<DropCount, number>();
+    const seenOn = interfaceOf(drops);
     return {
       id: rule.id,
       title: rule.title,
       severity: severityOf(finding),
       confidence: finding.confidence,
       packets: finding.packets,
-      scope: netns === null ? finding.scope : { netns, ...finding.scope },
-      because: finding.because,
+      scope: {
+        ...(netns === null ? {} : { netns }),
+        ...(seenOn === undefined ? {} : { interface: seenOn }),
+        ...finding.scope,
+      },
+      because: [...finding.because, ...flowsOf(drops)],
       means: finding.means,
       rulesOut: finding.rulesOut,
       fixes: finding.fixes.map((fix) => ({
@@ -139,15 +155,22 @@ function reconcile(
   });
 }
 
-function elsewhereOf({ elsewhere }: Attribution, netns: string | null): Report['elsewhere'] {
+function elsewhereOf(
+  attribution: Attribution,
+  placed: Placed | undefined,
+  netns: string | null,
+): Report['elsewhere'] {
+  const elsewhere = [...attribution.elsewhere, ...(placed?.others ?? [])];
   const here = netns === null ? 'this network namespace' : `network namespace ${netns}`;
   return {
     packets: packetsOf(elsewhere),
     text:
       elsewhere.length === 0
         ? ''
-        : `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
-          `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
+        : placed?.known === true
+          ? 'These packets died in other network namespaces.'
+          : `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
+            `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
     drops: elsewhere.map(reportDrops),
   };
 }

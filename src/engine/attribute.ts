@@ -5,6 +5,8 @@ import type { JudgedFinding } from './judge.ts';
 export interface Attribution {
   /** Captured drops each finding accounts for. */
   readonly claimed: ReadonlyMap<Finding, number>;
+  /** Which kinds of drop those were, and how many of each. */
+  readonly sources: ReadonlyMap<Finding, ReadonlyMap<DropCount, number>>;
   /** Drops nobody claims, that happened here as far as we know. */
   readonly unexplained: readonly DropCount[];
   /** Drops that cannot be placed in the namespace under diagnosis. */
@@ -28,17 +30,25 @@ export function attribute(
     edgePackets: drop.edgePackets,
   }));
   const claimed = new Map<Finding, number>();
+  const sources = new Map<Finding, Map<DropCount, number>>();
   for (const { finding, claim, part } of inOrder(findings)) {
     const matching = left.filter(({ drop }) => matches(claim, drop));
+    const before = matching.map(({ packets }) => packets);
     claimed.set(finding, (claimed.get(finding) ?? 0) + take[part](matching, claim.packets));
+    const own = sources.get(finding) ?? new Map<DropCount, number>();
+    sources.set(finding, own);
+    for (const [index, { drop, packets }] of matching.entries()) {
+      const taken = (before[index] ?? packets) - packets;
+      if (taken > 0) own.set(drop, (own.get(drop) ?? 0) + taken);
+    }
   }
 
   const rest = left
     .filter(({ packets }) => packets > 0)
     .map(({ drop, packets }) => ({ ...drop, packets }));
   return namespaces.several
-    ? { claimed, unexplained: [], elsewhere: rest }
-    : { claimed, unexplained: rest, elsewhere: [] };
+    ? { claimed, sources, unexplained: [], elsewhere: rest }
+    : { claimed, sources, unexplained: rest, elsewhere: [] };
 }
 
 /** What is still to be given away of one kind of drop. */

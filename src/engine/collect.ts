@@ -7,7 +7,7 @@ import { Watcher } from './watcher.ts';
 export interface CollectOptions {
   /** Length of the window; 0 reads once: settings only. */
   readonly seconds: number;
-  readonly capture: 'auto' | 'tracefs' | 'none';
+  readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
   readonly interfaces: readonly string[];
   readonly onProgress?: (progress: Progress) => void;
   /** Ends the window early; what was seen until then is judged. */

@@ -1,13 +1,14 @@
 import type { AnyCheck } from '../model/check.ts';
 import type { DropCapture } from '../model/drops.ts';
 import type { Host } from '../model/host.ts';
-import type { Reading } from '../model/reading.ts';
+import { ok, type Reading } from '../model/reading.ts';
 import type { Report } from '../model/report.ts';
 import type { AnyRule } from '../model/rule.ts';
 import { assemble, type ReportOptions } from './assemble.ts';
 import { attribute } from './attribute.ts';
 import { collect, type Collected, type CollectOptions } from './collect.ts';
 import { judge } from './judge.ts';
+import { placeDrops } from './place.ts';
 import { planChecks } from './plan.ts';
 
 export interface DiagnoseOptions extends CollectOptions, ReportOptions {}
@@ -28,27 +29,45 @@ export async function diagnose(
   const collected = await collect(host, planChecks(rules, checks), options);
   options.onProgress?.({ stage: 'judging' });
   const capture = captureOf(collected);
-  const { netns, netnsCount } = host.facts;
-  const several = netns !== null || (netnsCount ?? 1) > 1;
-  const judgement = judge(rules, collected.evidence, {
+  // By a name of its own, or inside `ip netns exec`: what counts is whether it is the initial one.
+  const foreign = host.initial !== host;
+  const placed =
+    capture?.reading.status === 'ok'
+      ? placeDrops(capture.reading.value, host.facts.netnsInode, foreign)
+      : undefined;
+  const several = placed?.known !== true && (foreign || (host.facts.netnsCount ?? 1) > 1);
+  const evidence = new Map(collected.evidence);
+  if (capture?.reading.status === 'ok' && placed !== undefined) {
+    const { notes } = capture.reading;
+    evidence.set(capture.check, { reading: ok(placed.capture, notes), tookMs: capture.tookMs });
+  }
+  const judgement = judge(rules, evidence, {
     seconds: collected.seconds,
-    foreignNetns: netns !== null,
+    foreignNetns: foreign,
     severalNetns: several,
     interfaces: options.interfaces,
   });
-  const attribution = attribute(
-    judgement.findings,
-    capture?.status === 'ok' ? capture.value : undefined,
-    { several },
+  const attribution = attribute(judgement.findings, placed?.capture, { several });
+  const report = assemble(
+    host.facts,
+    { collected, capture: capture?.reading, judgement, attribution, placed },
+    options,
   );
-  const report = assemble(host.facts, { collected, capture, judgement, attribution }, options);
   return { report, rises: collected.rises };
 }
 
-function captureOf({ evidence }: Collected): Reading<DropCapture> | undefined {
-  for (const [check, { reading }] of evidence) {
+interface Captured {
+  readonly check: AnyCheck;
+  readonly reading: Reading<DropCapture>;
+  readonly tookMs: number;
+}
+
+function captureOf({ evidence }: Collected): Captured | undefined {
+  for (const [check, { reading, tookMs }] of evidence) {
     // The drops check is the one that watches, and its value is a DropCapture.
-    if (check.kind === 'watched') return reading as Reading<DropCapture>;
+    if (check.kind === 'watched') {
+      return { check, reading: reading as Reading<DropCapture>, tookMs };
+    }
   }
   return undefined;
 }

@@ -21,7 +21,7 @@ export function severityOf(finding: CauseFinding): Severity {
 }
 
 function severityOfLoss({ packets, traffic }: CauseFinding): Severity {
-  const share = traffic === undefined ? 1 : packets / Math.max(traffic.packets, packets, 1);
+  const share = traffic === undefined ? 1 : packets / Math.max(traffic.packets, 1);
   if (share >= CRITICAL_SHARE && packets >= CRITICAL_PACKETS) return 'critical';
   if (share >= WARNING_SHARE && packets >= WARNING_PACKETS) return 'warning';
   return 'notice';

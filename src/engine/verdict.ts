@@ -14,7 +14,7 @@ export function verdictOf(
 ): Verdict {
   if (report.causes.some(({ severity }) => severity === 'critical')) return 'critical';
   const { unexplained } = report.totals;
-  const perSecond = unexplained / Math.max(report.window.seconds, 1);
+  const perSecond = unexplained / report.window.seconds;
   const manyUnexplained = unexplained >= UNEXPLAINED_PACKETS && perSecond >= UNEXPLAINED_PER_SECOND;
   if (manyUnexplained || report.causes.some(({ severity }) => severity === 'warning')) {
     return 'warning';

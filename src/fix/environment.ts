@@ -1,8 +1,7 @@
-import path from 'node:path';
-
 import type { Checkpoint } from './checkpoints.ts';
 import type { FixEvent } from './events.ts';
 import { liveStore } from './live-store.ts';
+import { stateDirectory } from './state-directory.ts';
 import type { SysctlStore } from './sysctl-store.ts';
 
 /** Everything outside that applying and undoing fixes touches. Tests put their own in. */
@@ -18,16 +17,15 @@ export interface FixEnvironment {
   readonly now: () => Date;
 }
 
-/** The machine itself. `$WHYDROP_STATE_DIR` moves the journal. */
+/** The machine itself. */
 export function liveEnvironment(
   variables: Readonly<Record<string, string | undefined>>,
   observe: (event: FixEvent) => void,
   checkpoint: (name: Checkpoint) => void = () => {},
 ): FixEnvironment {
-  const { WHYDROP_STATE_DIR: moved = '' } = variables;
   return {
     store: liveStore,
-    stateDirectory: moved === '' ? '/var/lib/whydrop' : path.resolve(moved),
+    stateDirectory: stateDirectory(variables),
     root: '/',
     observe,
     checkpoint,

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { execFile, type ExecFileException } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
 
 import type { CommandOutput, RunOptions } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
@@ -26,7 +26,8 @@ const MAX_OUTPUT = 256 * 1024 * 1024;
 const KILL_GRACE_MS = 500;
 
 /**
- * Runs a program without a shell and waits for its end.
+ * Runs a program without a shell and waits for its end. By node's own means: every report starts
+ * programs before its window, and loading execa takes as long as all of them.
  *
  * @param wrapper a command that runs `argv` elsewhere (`nsenter … --`)
  */
@@ -37,65 +38,81 @@ export async function runCommand(
 ): Promise<Reading<CommandOutput>> {
   const [name] = argv;
   for (const program of new Set([name, ...wrapper.slice(0, 1)])) {
-    if (!(await isInstalled(program))) return unread('absent', `${program}: not installed`);
+    if (!isInstalled(program)) return unread('absent', `${program}: not installed`);
   }
 
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const [file = name, ...args] = [...wrapper, ...argv];
-  const { execa } = await import('execa');
-  const child = execa(file, args, {
-    cwd: '/',
-    env: COMMAND_ENVIRONMENT,
-    extendEnv: false,
-    stdin: 'ignore',
-    stripFinalNewline: false,
-    reject: false,
-    timeout: timeoutMs,
-    killSignal: 'SIGKILL',
-    maxBuffer: MAX_OUTPUT,
-  });
-  const result = await beforeDeadline(child, timeoutMs + KILL_GRACE_MS);
-
-  if (result === undefined || result.timedOut) {
+  const ended = await execute(file, args, timeoutMs);
+  if (ended === undefined)
     return unread('timeout', `${name}: no answer within ${timeoutMs / 1000} s`);
+  const { error, stdout, stderr } = ended;
+  if (error === null) return ok({ stdout, stderr, exitCode: 0 });
+  if (typeof error.code === 'number') return ok({ stdout, stderr, exitCode: error.code });
+  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+    return unread('malformed', `${name}: printed more than 256 MiB`);
   }
-  if (result.isMaxBuffer) return unread('malformed', `${name}: printed more than 256 MiB`);
-  if (result.exitCode === undefined) {
-    if (result.code === 'EACCES') return unread('denied', `${name}: may not be run`);
-    return unread('crashed', `${name}: ${result.shortMessage ?? 'did not end normally'}`);
-  }
-  return ok({ stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode });
+  if (error.code === 'EACCES') return unread('denied', `${name}: may not be run`);
+  return unread('crashed', `${name}: did not end normally (${error.signal ?? error.message})`);
 }
 
-async function isInstalled(program: string): Promise<boolean> {
+function isInstalled(program: string): boolean {
   const candidates = program.includes('/')
     ? [program]
     : DIRECTORIES.map((directory) => `${directory}/${program}`);
-  for (const candidate of candidates) {
+  return candidates.some((candidate) => {
     try {
-      await access(candidate, constants.X_OK);
+      accessSync(candidate, constants.X_OK);
       return true;
     } catch {
       // Not in this directory, or not executable.
+      return false;
     }
-  }
-  return false;
+  });
 }
 
-/** Undefined: `work` did not end in time. */
-async function beforeDeadline<Result>(
-  work: PromiseLike<Result>,
-  deadlineMs: number,
-): Promise<Result | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => {
-      resolve(undefined);
-    }, deadlineMs);
+interface Ended {
+  /** Null: it ended with code 0. */
+  readonly error: ExecFileException | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Undefined: it did not end in time. */
+async function execute(
+  file: string,
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<Ended | undefined> {
+  return new Promise((resolve) => {
+    const options = {
+      cwd: '/',
+      env: COMMAND_ENVIRONMENT,
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: MAX_OUTPUT,
+    } as const;
+    try {
+      const child = execFile(file, args, options, (error, stdout, stderr) => {
+        clearTimeout(deadline);
+        const timedOut = error?.killed === true && error.signal === 'SIGKILL';
+        resolve(timedOut ? undefined : { error, stdout, stderr });
+      });
+      // It may be gone before its input is closed.
+      child.stdin?.on('error', () => undefined).end();
+      const deadline = setTimeout(() => {
+        child.unref();
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        resolve(undefined);
+      }, timeoutMs + KILL_GRACE_MS);
+    } catch (error) {
+      // Arguments the kernel does not take: too long, or with a NUL in them.
+      resolve({
+        error: error instanceof Error ? error : new Error(String(error)),
+        stdout: '',
+        stderr: '',
+      });
+    }
   });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,22 +1,27 @@
-import { readdir, readlink, stat } from 'node:fs/promises';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import os from 'node:os';
 import process from 'node:process';
 
 import type { HostFacts } from '../model/host.ts';
-import { mapBounded } from './bounded.ts';
 import { errnoOf } from './errno.ts';
 import { readTextFile } from './files.ts';
 
-/** @param netns as the user named it; null: the namespace whydrop runs in. */
-export async function readFacts(netns: string | null): Promise<HostFacts> {
-  const [distribution, netnsCount] = await Promise.all([readDistribution(), countNamespaces()]);
+/**
+ * @param netns as the user named it; null: the namespace whydrop runs in
+ * @param netnsInode of that namespace
+ */
+export async function readFacts(
+  netns: string | null,
+  netnsInode: number | null,
+): Promise<HostFacts> {
   return {
     hostname: os.hostname(),
     kernel: os.release(),
-    distribution,
+    distribution: await readDistribution(),
     recorded: false,
     netns,
-    netnsCount,
+    netnsCount: countNamespaces(),
+    netnsInode,
     cpuCount: os.cpus().length,
     root: process.geteuid?.() === 0,
   };
@@ -41,19 +46,16 @@ export function parsePrettyName(osRelease: string): string {
  * Namespaces that a process is in, or that have a name in /run/netns. One held only by an open file
  * or a bind mount elsewhere is missed. Null: only our own was seen, and some processes hide theirs.
  */
-async function countNamespaces(): Promise<number | null> {
+function countNamespaces(): number | null {
   try {
-    const own = await stat('/proc/self/ns/net');
-    const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    const used = await mapBounded(processes, 8, namespaceOfProcess);
-    const names = await readdir('/run/netns').catch(() => []);
-    const named = await mapBounded(names, 8, async (name) => {
-      const file = await stat(`/run/netns/${name}`).catch(() => undefined);
+    const own = statSync('/proc/self/ns/net');
+    const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    const found = new Set(processes.map(namespaceOfProcess));
+    for (const name of namesOfNamespaces()) {
+      const file = statSync(`/run/netns/${name}`, { throwIfNoEntry: false });
       // A leftover name whose namespace is gone is a plain file on another file system.
-      return file?.dev === own.dev ? `net:[${file.ino}]` : 'none';
-    });
-
-    const found = new Set([...used, ...named]);
+      if (file?.dev === own.dev) found.add(`net:[${file.ino}]`);
+    }
     const count = [...found].filter((id) => id.startsWith('net:')).length;
     return found.has('denied') && count < 2 ? null : count;
   } catch {
@@ -61,10 +63,18 @@ async function countNamespaces(): Promise<number | null> {
   }
 }
 
-/** `net:[4026531840]`; `denied`; `none` for a process that has just ended. */
-async function namespaceOfProcess(pid: string): Promise<string> {
+function namesOfNamespaces(): readonly string[] {
   try {
-    return await readlink(`/proc/${pid}/ns/net`);
+    return readdirSync('/run/netns');
+  } catch {
+    return [];
+  }
+}
+
+/** `net:[4026531840]`; `denied`; `none` for a process that has just ended. */
+function namespaceOfProcess(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
   } catch (error) {
     return errnoOf(error) === 'EACCES' ? 'denied' : 'none';
   }

@@ -22,43 +22,46 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 const START_TIMEOUT_MS = 5000;
 
+/** Private: no mount of ours may reach the mount namespace we came from. */
+const PRIVATE_MOUNTS = ['unshare', '--mount', '--propagation', 'private', '--'] as const;
+
+/** A holder in another network namespace, whose /sys shows the devices there. */
+export async function startHolder(namespace: Namespace): Promise<Reading<Holder>> {
+  const holder = await startCat(
+    ['nsenter', `--net=${namespace.path}`, '--', ...PRIVATE_MOUNTS],
+    'the network namespace cannot be entered',
+  );
+  if (holder.status !== 'ok') return holder;
+  const mounted = await mountSysfs(holder.value.pid);
+  if (mounted.status === 'ok') return holder;
+  await holder.value.close();
+  return mounted;
+}
+
+/** A holder of nothing but mounts of its own, in our network namespace. */
+export function startMountHolder(): Promise<Reading<Holder>> {
+  return startCat(PRIVATE_MOUNTS, 'a mount namespace cannot be made');
+}
+
 /**
  * The holder is `cat`: it ends when the pipe to it closes, and the kernel closes our end even when we
- * are killed. The mount goes with its last process. So nothing can be left behind.
+ * are killed. The mounts go with its last process. So nothing can be left behind.
  */
-export async function startHolder(namespace: Namespace): Promise<Reading<Holder>> {
-  const child = spawn(
-    'nsenter',
-    // Private: no mount of ours may reach the mount namespace we came from.
-    [
-      `--net=${namespace.path}`,
-      '--',
-      'unshare',
-      '--mount',
-      '--propagation',
-      'private',
-      '--',
-      'cat',
-    ],
-    {
-      cwd: '/',
-      env: COMMAND_ENVIRONMENT,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // Its own session: Ctrl-C ends the window, after which we still read the last counters.
-      detached: true,
-    },
-  );
-  const started = await untilEcho(child);
-  if (started.status !== 'ok') {
-    child.kill('SIGKILL');
-    return started;
-  }
-
-  const holder = new CatHolder(child, started.value);
-  const mounted = await mountSysfs(holder.pid);
-  if (mounted.status === 'ok') return ok(holder);
-  await holder.close();
-  return mounted;
+async function startCat(
+  [program, ...wrapper]: readonly [string, ...string[]],
+  trouble: string,
+): Promise<Reading<Holder>> {
+  const child = spawn(program, [...wrapper, 'cat'], {
+    cwd: '/',
+    env: COMMAND_ENVIRONMENT,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // Its own session: Ctrl-C ends the window, after which we still read the last counters.
+    detached: true,
+  });
+  const started = await untilEcho(child, trouble);
+  if (started.status === 'ok') return ok(new CatHolder(child, started.value));
+  child.kill('SIGKILL');
+  return started;
 }
 
 class CatHolder implements Holder {
@@ -88,27 +91,27 @@ class CatHolder implements Holder {
   }
 }
 
-/** `cat` echoes a line once nsenter and unshare have done their part. Gives its process id. */
-async function untilEcho(child: Child): Promise<Reading<number>> {
+/** `cat` echoes a line once nsenter and unshare have become it. Gives its process id. */
+async function untilEcho(child: Child, trouble: string): Promise<Reading<number>> {
   return new Promise((resolve) => {
     let complaint = '';
     const timer = setTimeout(() => {
-      resolve(unread('timeout', 'nsenter: the network namespace was not entered within 5 s'));
+      resolve(unread('timeout', `${trouble}: no answer within 5 s`));
     }, START_TIMEOUT_MS);
     child.on('error', (error) => {
       clearTimeout(timer);
-      resolve(unread('absent', `nsenter cannot be started: ${error.message}`));
+      resolve(unread('absent', `${trouble}: ${error.message}`));
     });
     child.on('close', () => {
       clearTimeout(timer);
-      resolve(unreadComplaint(complaint, 'the network namespace cannot be entered'));
+      resolve(unreadComplaint(complaint, trouble));
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint += text;
     });
     child.stdout.once('data', () => {
       clearTimeout(timer);
-      resolve(child.pid === undefined ? unread('crashed', 'nsenter has no pid') : ok(child.pid));
+      resolve(child.pid === undefined ? unread('crashed', `${trouble}: no pid`) : ok(child.pid));
     });
     // The child may be gone before it reads: 'close' tells that, with what it printed.
     child.stdin.on('error', () => undefined);

@@ -26,6 +26,8 @@ import {
 export interface LiveOptions {
   /** Another network namespace: a name of `ip netns`, a process id, or a path. Null: the one we are in. */
   readonly netns: string | null;
+  /** A capture will be wanted: it is made ready while the namespace is entered. */
+  readonly willCapture?: boolean;
 }
 
 /**
@@ -33,9 +35,14 @@ export interface LiveOptions {
  * sentence; all other trouble shows in the single readings.
  */
 export async function openLiveHost(options: LiveOptions): Promise<Reading<Host>> {
+  const captures = new LiveCaptures();
+  if (options.willCapture === true) captures.prepare();
   const place = await findPlace(options.netns);
-  if (place.status !== 'ok') return place;
-  return ok(new LiveHost(await readFacts(options.netns), place.value));
+  if (place.status !== 'ok') {
+    await captures.close();
+    return place;
+  }
+  return ok(new LiveHost(await readFacts(options.netns, place.value.inode), place.value, captures));
 }
 
 /** Where a live host reads. */
@@ -43,26 +50,28 @@ interface Place {
   readonly view: ClosableView;
   /** Undefined: `view` is the initial namespace. */
   readonly initial: ClosableView | undefined;
+  /** Of the namespace of `view`. */
+  readonly inode: number | null;
 }
 
 async function findPlace(netns: string | null): Promise<Reading<Place>> {
   const own = await openOwnNamespace();
   if (own.status !== 'ok') {
     // No /proc, or a kernel without namespaces: the one we are in is all there is.
-    return netns === null ? ok({ view: directView, initial: undefined }) : own;
+    return netns === null ? ok({ view: directView, initial: undefined, inode: null }) : own;
   }
-  const ownId = own.value.id;
+  const { id: ownId, inode: ownInode } = own.value;
   await own.value.close();
   if (netns === null) {
-    return ok({ view: directView, initial: await initialView(ownId, ownId) });
+    return ok({ view: directView, initial: await initialView(ownId, ownId), inode: ownInode });
   }
 
   const target = await openNamedNamespace(netns);
   if (target.status !== 'ok') return target;
-  const targetId = target.value.id;
+  const { id: targetId, inode } = target.value;
   const view = await viewOf(target.value, ownId);
   if (view.status !== 'ok') return view;
-  return ok({ view: view.value, initial: await initialView(ownId, targetId) });
+  return ok({ view: view.value, initial: await initialView(ownId, targetId), inode });
 }
 
 async function viewOf(namespace: Namespace, ownId: string): Promise<Reading<ClosableView>> {
@@ -87,11 +96,12 @@ class LiveHost implements Host {
   readonly facts: HostFacts;
   readonly initial: View;
   readonly #place: Place;
-  readonly #captures = new LiveCaptures();
+  readonly #captures: LiveCaptures;
 
-  constructor(facts: HostFacts, place: Place) {
+  constructor(facts: HostFacts, place: Place, captures: LiveCaptures) {
     this.facts = facts;
     this.#place = place;
+    this.#captures = captures;
     this.initial = place.initial ?? this;
   }
 

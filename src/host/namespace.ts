@@ -9,6 +9,7 @@ import { errnoOf } from './errno.ts';
 export interface Namespace {
   /** Device and inode: equal for the same namespace, whatever the path. */
   readonly id: string;
+  readonly inode: number;
   /** Another name for the open file, good for our children while we live. */
   readonly path: string;
   /** Idempotent. */
@@ -60,6 +61,7 @@ async function openNamespace(path: string, whenMissing: string): Promise<Reading
     if (dev === own.dev) {
       return ok({
         id: `${dev}:${ino}`,
+        inode: ino,
         path: `/proc/${process.pid}/fd/${held.fd}`,
         close: () => held.close(),
       });

@@ -22,6 +22,37 @@ const count = z.int().min(0);
 
 const commandOutput = z.object({ stdout: z.string(), stderr: z.string(), exitCode: z.int() });
 
+const dropDetails = z.object({
+  netns: count.nullable(),
+  ifindex: count.nullable(),
+  interface: z.string().nullable(),
+  ipProtocol: count.nullable(),
+  topFlows: z.array(
+    z.object({
+      source: z.string(),
+      destination: z.string(),
+      ports: z.object({ source: count, destination: count }).exactOptional(),
+      icmp: z.object({ type: count, code: count }).exactOptional(),
+      arpOperation: count.exactOptional(),
+      vlan: count.exactOptional(),
+      packets: count,
+      socket: count.exactOptional(),
+    }),
+  ),
+  flowCount: count,
+  flowsApproximate: z.boolean(),
+  samples: z.array(
+    z.object({
+      timeUs: z.number(),
+      link: z.enum(['ethernet', 'network']),
+      length: count,
+      vlan: count.exactOptional(),
+      bytes: z.string(),
+    }),
+  ),
+  stack: z.array(z.string()),
+});
+
 const dropCapture = z.object({
   backend: z.enum(['tracefs', 'bpf']),
   events: count,
@@ -35,6 +66,7 @@ const dropCapture = z.object({
       protocol: count,
       packets: count,
       edgePackets: count,
+      details: dropDetails.exactOptional(),
     }),
   ),
 });
@@ -84,6 +116,8 @@ export const headerSchema: z.ZodType<RecordingHeader> = z.object({
     recorded: z.boolean(),
     netns: z.string().nullable(),
     netnsCount: count.nullable(),
+    // Recordings of 0.1.0 before the BPF capture do not have it.
+    netnsInode: count.nullable().default(null),
     cpuCount: count,
     root: z.boolean(),
   }),

@@ -41,7 +41,7 @@ export interface WatchedCheck<Value> extends CheckBase {
 }
 
 export interface WatchOptions {
-  readonly capture: 'auto' | 'tracefs' | 'none';
+  readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
 }
 
 export interface Watch<Value> {

@@ -62,12 +62,15 @@ export interface HostFacts {
   readonly netns: string | null;
   /** How many network namespaces the machine has, as far as we can see. Null: could not tell. */
   readonly netnsCount: number | null;
+  /** Inode number of the namespace under diagnosis. Null: could not tell. */
+  readonly netnsInode: number | null;
   readonly cpuCount: number;
   readonly root: boolean;
 }
 
 export interface CaptureOptions {
-  readonly backend: 'auto' | 'tracefs';
+  /** `auto` is tracefs. */
+  readonly backend: 'auto' | 'bpf' | 'tracefs';
 }
 
 export interface RunningCapture {

@@ -32,7 +32,7 @@ export type AnyRule = Rule;
 export interface JudgeWindow {
   /** Length of the window; 0 when only settings were read. */
   readonly seconds: number;
-  /** True when another network namespace than the one whydrop runs in is under diagnosis. */
+  /** True when another network namespace than the initial one is under diagnosis. */
   readonly foreignNetns: boolean;
   /**
    * The machine has more than one network namespace. What is counted for the whole machine (softnet,

@@ -373,7 +373,10 @@ function nextStep(report: Report): Content {
   if (verdict === 'unknown') {
     return checks.some(({ core, status }) => core === true && status === 'denied')
       ? ['run it as root: ', { text: 'sudo ', style: 'command' }, whydrop('report', ...target)]
-      : [whydrop('self-check'), ' says what can be seen here, and what would help.'];
+      : [
+          whydrop('report', '--verbose', ...target),
+          ' lists every source, and why it was not read.',
+        ];
   }
   if (window.seconds === 0) {
     return ['measure the loss: ', whydrop('report', '--duration', '10s', ...target)];
@@ -385,7 +388,7 @@ function nextStep(report: Report): Content {
     ];
   }
   const [first] = causes;
-  if (causes.some(({ fixes }) => fixes.length > 0)) {
+  if (verdict !== 'ok' && causes.some(({ fixes }) => fixes.length > 0)) {
     return ['do the above by hand, then run ', whydrop('report', ...target), ' again.'];
   }
   if (first !== undefined) return [whydrop('explain', first.id), ' tells more about the cause.'];

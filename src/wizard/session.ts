@@ -5,7 +5,7 @@ import { exitCodeOf } from '../engine/verdict.ts';
 import { fixDiagnosed, type FixFlags } from '../cli/fix.ts';
 import { layOut, plainLines, type Line } from '../cli/fix-text.ts';
 import { Interrupted, type Interruption } from '../cli/interrupt.ts';
-import { openHost } from '../cli/measure.ts';
+import { openHost } from '../cli/open-host.ts';
 import { isPlain, lookOf, print } from '../cli/output.ts';
 import { DEFAULT_DURATION } from '../cli/options.ts';
 import { diagnoseWithProgress, present } from '../cli/report.ts';
@@ -14,7 +14,7 @@ import { quoteArgv } from '../model/shell-quote.ts';
 import { renderCausePage } from '../render/cause-page.ts';
 import { printable } from '../render/printable.ts';
 import { verdictText } from '../render/verdict-text.ts';
-import { Asker, type Choice } from './ask.ts';
+import { Asker, type Choice } from '../cli/ask.ts';
 import { symptoms, type Symptom } from './symptoms.ts';
 
 /**

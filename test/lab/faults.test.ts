@@ -24,7 +24,8 @@ describe.skipIf(missing !== null)(`real faults${missing === null ? '' : ` (${mis
       try {
         await scenario.setUp(pair);
         const settings = await allSettings(pair.b);
-        await expectDiagnosis(scenario, pair);
+        await expectDiagnosis(scenario, pair, 'tracefs');
+        await expectDiagnosis(scenario, pair, 'bpf');
         if (scenario.cure.kind === 'printed') await expectRefusal(scenario, pair, settings);
         else await expectCure(scenario, scenario.cure, pair, settings);
       } finally {
@@ -35,11 +36,17 @@ describe.skipIf(missing !== null)(`real faults${missing === null ? '' : ` (${mis
 });
 
 /** Measures the loss by another tool while whydrop looks, and compares. */
-async function expectDiagnosis(scenario: Scenario, pair: Pair): Promise<void> {
+async function expectDiagnosis(
+  scenario: Scenario,
+  pair: Pair,
+  capture: 'bpf' | 'tracefs',
+): Promise<void> {
   const before = await scenario.lost(pair);
-  const { report } = await reportDuring(['--netns', pair.b, '--duration', '4s'], () =>
-    scenario.traffic(pair),
+  const { report } = await reportDuring(
+    ['--netns', pair.b, '--duration', '4s', '--capture', capture],
+    () => scenario.traffic(pair),
   );
+  expect(report.capture).toMatchObject({ backend: capture, lost: 0 });
   const lost = (await scenario.lost(pair)) - before;
 
   expect(lost, 'the fault loses packets').toBeGreaterThan(FEWEST_LOST);

@@ -53,8 +53,8 @@ function burstsToOtherCpu(pair: Pair, burst: number): Promise<number> {
     from: pair.a,
     to: RECEIVER,
     port: PORT,
-    packets: 4000,
-    perSecond: 2000,
+    packets: 3000,
+    perSecond: 1000,
     burst,
     cpu: 0,
   });
@@ -225,7 +225,7 @@ export const faults: readonly Scenario[] = [
       await slowOnOtherCpu(pair);
       await listen(pair, 'reads');
     },
-    traffic: (pair) => burstsToOtherCpu(pair, 400),
+    traffic: (pair) => burstsToOtherCpu(pair, 250),
     lost: () => softnetColumn(11),
     cure: { kind: 'sysctl', fix: 'rps-flow-limit', exitCode: 0 },
   },

@@ -43,7 +43,7 @@ print "$sent\\n";
 /** Sends and waits for the end. @returns how many packets the sender's kernel accepted. */
 export async function sendUdp(traffic: UdpTraffic): Promise<number> {
   const { stdout, stderr, exitCode } = await startUdp(traffic);
-  if (exitCode !== 0) throw new Error(`the sender failed: ${String(stderr)}`);
+  if (exitCode !== 0) throw new Error(`the sender failed: ${stderr}`);
   return Number(stdout);
 }
 
@@ -136,7 +136,7 @@ export async function sendFrames(
     String(packets),
     hex,
   ]);
-  if (exitCode !== 0) throw new Error(`the sender of frames failed: ${String(stderr)}`);
+  if (exitCode !== 0) throw new Error(`the sender of frames failed: ${stderr}`);
 }
 
 /** The same traffic, again and again, until `done` settles. */
@@ -148,6 +148,8 @@ export async function trafficUntil<Result>(
   const result = done.finally(() => {
     state.ended = true;
   });
+  // It is awaited below; until then the traffic may fail first.
+  result.catch(() => undefined);
   while (!state.ended) await traffic();
   return result;
 }

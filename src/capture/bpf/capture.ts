@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { DropCapture } from '../../model/drops.ts';
 import type { RunningCapture } from '../../model/host.ts';
 import { ok, unread, type Reading } from '../../model/reading.ts';
-import { resolveLocations } from '../locations.ts';
+import { readKallsyms } from '../kallsyms.ts';
+import { Locations } from '../locations.ts';
 import { errorCode } from '../unavailable.ts';
 import { Btf } from './btf.ts';
 import { addressesOf, dropKinds } from './drop-kinds.ts';
@@ -52,17 +53,16 @@ export async function startBpfCapture(
 async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
   const raw = program.finish();
   if (raw.status !== 'ok') return raw;
-  const notes: string[] = [];
   const capture = raw.value;
-  const { locations, note } = await resolveLocations(addressesOf(capture));
-  if (note !== null) notes.push(note);
+  const locations = new Locations(readKallsyms);
+  await locations.learn([...addressesOf(capture)]);
   const vmlinux = readVmlinux();
   if (vmlinux.status !== 'ok') return vmlinux;
   const hasReasons = givesReasons(vmlinux.value);
   const drops = dropKinds(capture, {
     hasReasons,
     reasons: kernelReasons(vmlinux.value, reasonsOf(capture)),
-    locations,
+    locations: locations.known,
     bootUs: Date.now() * 1000 - Number(process.hrtime.bigint() / 1000n),
   });
   const unselected = capture.tables.reduce((sum, table) => sum + table.unselected, 0);
@@ -75,7 +75,7 @@ async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
       drops,
       ...(unselected > 0 && { unselected }),
     },
-    notes,
+    locations.notes,
   );
 }
 

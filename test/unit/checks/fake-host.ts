@@ -10,17 +10,20 @@ export interface FakeMachine {
 }
 
 export interface FakeHostOptions extends FakeMachine {
-  /** The initial namespace, where it differs. Default: the same view. */
+  /** The initial namespace, where it differs. Default: this one, unless the facts name another. */
   readonly initial?: FakeMachine;
   readonly facts?: Partial<HostFacts>;
 }
 
 /** A host from literals, for tests of checks. Has no capture; time stands still. */
 export function fakeHost(options: FakeHostOptions): Host {
-  const view = fakeView(options);
-  return {
-    ...view,
-    initial: options.initial === undefined ? view : fakeView(options.initial),
+  const other = options.initial ?? (typeof options.facts?.netns === 'string' ? {} : undefined);
+  const initial = other === undefined ? undefined : fakeView(other);
+  const host: Host = {
+    ...fakeView(options),
+    get initial() {
+      return initial ?? host;
+    },
     facts: {
       hostname: 'fake',
       kernel: '6.18.0',
@@ -28,6 +31,7 @@ export function fakeHost(options: FakeHostOptions): Host {
       recorded: false,
       netns: null,
       netnsCount: 1,
+      netnsInode: null,
       cpuCount: 2,
       root: true,
       ...options.facts,
@@ -38,6 +42,7 @@ export function fakeHost(options: FakeHostOptions): Host {
     startCapture: () => Promise.resolve(unread('absent', 'A fake host has no capture.')),
     close: () => Promise.resolve(),
   };
+  return host;
 }
 
 function fakeView({ files = {}, commands = {} }: FakeMachine): View {

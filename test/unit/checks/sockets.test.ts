@@ -6,6 +6,7 @@ import sockets, {
   type DatagramSocket,
   type SocketsValue,
 } from '../../../checks/sockets.ts';
+import { parseSockDiag } from '../../../checks/sockets/sock-diag.ts';
 import type { Reading } from '../../../src/model/reading.ts';
 import { unread } from '../../../src/model/reading.ts';
 import { fakeHost, type FakeHostOptions } from './fake-host.ts';
@@ -264,5 +265,77 @@ test('any line the kernel can write is read back', () => {
         });
       },
     ),
+  );
+});
+
+/** iproute2 6.1 on 6.18, `ss -H -uanme`: a device, dual stack, a mapped address, a peer, details on either line. */
+const DIAG =
+  'UNCONN 1280   0            127.0.0.1%lo:57   0.0.0.0:*  uid:101 ino:94 sk:d36e cgroup:/ <->\n' +
+  '\t skmem:(r1792,rb212992,t0,tb212992,f0,w0,o0,bl0,d3)         \n' +
+  'ESTAB  0      0               127.0.0.1:59 127.0.0.1:60 ino:96 sk:d36f cgroup:/ino:1 skmem:(r0,d9) <->\n' +
+  '\t skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0,d0)         \n' +
+  'UNCONN 0      0                       *:54         *:*  ino:91 sk:d370 cgroup:/ v6only:0 <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d7)\n' +
+  'UNCONN 0      0      [::ffff:127.0.0.1]:58         *:*  ino:95 sk:d373 cgroup:/ v6only:0 <->\n' +
+  '\t skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0,d0)\n' +
+  'ESTAB  0      0                [::1]%lo:61     [::1]:62 ino:0 sk:d374 cgroup:/ <->\n' +
+  '\t skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0,d0)         \n';
+
+const MANY = {
+  '/proc/net/sockstat': 'sockets: used 3\nUDP: inuse 1999 mem 98\n',
+  '/proc/net/sockstat6': 'UDP6: inuse 2\n',
+};
+
+test('asks sock_diag where there are thousands of sockets, and tells the same of them', async () => {
+  const commands = { 'ss -H -uanme': DIAG };
+  const { udp, raw } = valueOf(
+    await readFirst({ files: { ...FILES, ...MANY, '/proc/net/raw': RAW }, commands }),
+  );
+  expect([...udp.keys()]).toEqual(['94', '96', '91', '95', 'udp6 [::1]:61 [::1]:62']);
+  expect(udp.get('94')).toEqual({
+    key: '94',
+    protocol: 'udp',
+    local: '127.0.0.1:57',
+    peer: null,
+    inode: 94,
+    uid: 101,
+    drops: 3n,
+    queueBytes: 1280,
+  });
+  expect(udp.get('96')).toMatchObject({ peer: '127.0.0.1:60', uid: 0, drops: 0n });
+  expect(udp.get('91')).toMatchObject({
+    protocol: 'udp6',
+    local: '[::]:54',
+    peer: null,
+    drops: 7n,
+  });
+  expect(udp.get('95')).toMatchObject({ protocol: 'udp6', local: '[::ffff:127.0.0.1]:58' });
+  expect(raw.size).toBe(1);
+});
+
+test.each([
+  ['fewer sockets', { '/proc/net/sockstat': 'UDP: inuse 2000 mem 98\n' }, DIAG],
+  ['no ss', MANY, unread('absent', 'no ss')],
+  ['an ss that fails', MANY, { exitCode: 1 }],
+  ['an ss without sock_diag', MANY, 'UNCONN 0 0 0.0.0.0:68 0.0.0.0:* ino:5 sk:1\n'],
+])('reads /proc with %s', async (_, count, ss) => {
+  const reading = await readFirst({
+    files: { ...FILES, ...count },
+    commands: { 'ss -H -uanme': ss },
+  });
+  expect([...valueOf(reading).udp.keys()]).toEqual(['20760', '21634', '20759', '21633']);
+});
+
+test('sock_diag: no text makes the parser throw or takes more than one socket from a line', () => {
+  const words = fc.constantFrom(' ', '\n', '\t', 'ino:1', ' skmem:(', 'd1)', 'UNCONN 0 0 a:1 b:*');
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(words).map((all) => all.join('')),
+  );
+  fc.assert(
+    fc.property(text, (garbage) => {
+      const sockets = parseSockDiag(DIAG + garbage);
+      expect(sockets.status === 'ok' ? sockets.value.length : 5).toBeGreaterThanOrEqual(5);
+      parseSockDiag(garbage);
+    }),
   );
 });

@@ -28,8 +28,12 @@ export function clockHost(facts: Partial<HostFacts> = {}): ClockHost {
   const log: string[] = [];
   // Not 0: nobody may take the clock for the length of the window.
   let now = 1_000_000;
-  return {
-    ...fakeHost({ facts }),
+  const fake = fakeHost({ facts });
+  const host: ClockHost = {
+    ...fake,
+    get initial() {
+      return fake.initial === fake ? host : fake.initial;
+    },
     log,
     pass: (ms) => {
       now += ms;
@@ -43,6 +47,7 @@ export function clockHost(facts: Partial<HostFacts> = {}): ClockHost {
       return Promise.resolve();
     },
   };
+  return host;
 }
 
 export const quick = {

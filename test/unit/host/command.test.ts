@@ -62,3 +62,10 @@ test('a program that ends by a signal is not taken for an answer', async () => {
   const output = await runCommand(['bash', '-c', 'kill -9 $$']);
   expect(output.status).toBe('crashed');
 });
+
+test.each([
+  ['longer than the kernel takes', 'x'.repeat(4 * 1024 * 1024)],
+  ['with a NUL', 'a\0b'],
+])('an argument %s is a failed reading', async (_, argument) => {
+  expect((await runCommand(['echo', argument])).status).toBe('crashed');
+});

@@ -76,6 +76,7 @@ function countingHost(options: { foreign: boolean; canCapture: boolean }): Host 
       recorded: false,
       netns: options.foreign ? 'b' : null,
       netnsCount: null,
+      netnsInode: 4026531840,
       cpuCount: 2,
       root: true,
     },

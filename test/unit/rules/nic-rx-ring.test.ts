@@ -14,6 +14,7 @@ import {
   recordedNic,
   type LinkRx,
 } from '../checks/nic-fixture.ts';
+import { causesOf, linkRise, settings, softnetRise, window as fiveSeconds } from './evidence.ts';
 
 async function window<Value>(
   check: SampledCheck<Value>,
@@ -32,20 +33,16 @@ async function window<Value>(
 async function judge(
   first: FakeMachine,
   last: FakeMachine,
-  softnet?: Sampled<Softnet>,
+  more: Partial<Parameters<typeof rule.judge>[0]> = {},
 ): Promise<readonly CauseFinding[]> {
   const evidence = {
     ethtool: await window(ethtool, first, last),
     link: await window(link, first, last),
-    softnet,
+    softnet: undefined,
+    sysctl: undefined,
+    ...more,
   };
-  const findings = rule.judge(evidence, {
-    seconds: 5,
-    foreignNetns: false,
-    severalNetns: false,
-    interfaces: [],
-  });
-  return findings.filter((finding) => finding.kind === 'cause');
+  return causesOf(rule.judge(evidence, fiveSeconds));
 }
 
 const recorded = (recording: string, name: string) =>
@@ -346,9 +343,77 @@ test('a CPU out of time is told beside the ring', async () => {
   const [cause] = await judge(
     nic({ statistics: { rx_queue_0_drops: 0 } }),
     nic({ statistics: { rx_queue_0_drops: 5 } }),
-    { first, last, samples: [first, last] },
+    { softnet: { first, last, samples: [first, last] } },
   );
   expect(cause?.because.at(-1)?.text).toContain('10 times');
+});
+
+test.each([
+  [50, 300, ['enlarge-ring']],
+  [51, 300, ['raise-budget', 'enlarge-ring']],
+  [51, 1200, ['enlarge-ring']],
+])('%d squeezes in 5 s with a budget of %d: %j', async (timeSqueeze, budget, ids) => {
+  const [cause] = await judge(
+    nic({ statistics: { rx_queue_0_drops: 0 } }),
+    nic({ statistics: { rx_queue_0_drops: 5 } }),
+    {
+      softnet: softnetRise([{ timeSqueeze }]),
+      sysctl: settings({ 'net.core.netdev_budget': budget }),
+    },
+  );
+  expect(cause?.fixes.map(({ id }) => id)).toEqual(ids);
+});
+
+test('the budget is doubled up to its limit, and measured by the loss', async () => {
+  const sysctl = settings({ 'net.core.netdev_budget': 1000, 'net.core.netdev_budget_usecs': 8000 });
+  const [cause] = await judge(
+    nic({ statistics: { rx_queue_0_drops: 0 } }),
+    nic({ statistics: { rx_queue_0_drops: 5 } }),
+    { softnet: softnetRise([{ timeSqueeze: 500 }]), sysctl },
+  );
+  expect(cause?.fixes[0]).toMatchObject({
+    risk: 'safe',
+    steps: [
+      { key: 'net.core.netdev_budget', from: '1000', to: '1200' },
+      { key: 'net.core.netdev_budget_usecs', from: '8000', to: '16000' },
+    ],
+    expect: { counter: 'ethtool eth0.rx_queue_N_drops' },
+  });
+});
+
+test('without ethtool the interface carries the judgement, and ethtool is the next step', async () => {
+  const blind = { ethtool: undefined };
+  const lost = nic({ rx: { missed_errors: 60, fifo_errors: 40 } });
+  const [cause, ...others] = await judge(nic({}), lost, blind);
+  expect(others).toEqual([]);
+  expect(cause).toMatchObject({
+    confidence: 'likely',
+    packets: 60,
+    scope: { interface: 'eth0' },
+    fixes: [{ id: 'install-ethtool', risk: 'none', steps: [{ kind: 'manual' }] }],
+    beforeEvents: true,
+  });
+  expect(cause?.because.map(({ source }) => source)).toEqual([
+    '/sys/class/net/eth0/statistics/rx_missed_errors',
+    '/sys/class/net/eth0/statistics/rx_fifo_errors',
+  ]);
+  expect(await judge(nic({}), nic({ rx: { dropped: 60 } }), blind)).toEqual([]);
+  expect(await judge(lost, lost, blind)).toEqual([]);
+});
+
+test.each([
+  ['a virtual one', { kind: 'tun' }],
+  ['loopback', { loopback: true }],
+  ['a bond, where iproute2 is missing', {}],
+])('without ethtool, %s is no network card', (_, more) => {
+  const links = linkRise({
+    bond0: { rxMissed: 60n, ...more },
+    ...(Object.keys(more).length === 0 ? { eth0: { rxMissed: 60n, master: 'bond0' } } : {}),
+  });
+  const evidence = { link: links, ethtool: undefined, softnet: undefined, sysctl: undefined };
+  const found = causesOf(rule.judge(evidence, fiveSeconds));
+  expect(found.map(({ scope }) => scope.interface)).not.toContain('bond0');
+  expect(found).toHaveLength(Object.keys(more).length === 0 ? 1 : 0);
 });
 
 test('names from the machine pass unchanged into scope and step', async () => {

@@ -1,7 +1,7 @@
 import type { Key } from 'node:readline';
 import { createInterface } from 'node:readline/promises';
-import { Interrupted, type Interruption } from '../cli/interrupt.ts';
-import { UsageError } from '../cli/usage-error.ts';
+import { Interrupted, type Interruption } from './interrupt.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface Choice<Value> {
   readonly name: string;

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { placeDrops } from '../../../src/engine/place.ts';
+import { flowsOf, interfaceOf } from '../../../src/engine/whereabouts.ts';
+import type { DropCount, DropDetails } from '../../../src/model/drops.ts';
+import { captureOf } from './scripted.ts';
+
+const HERE = 4026532000;
+
+function drop(packets: number, details?: Partial<DropDetails>): DropCount {
+  const known: DropDetails = {
+    netns: HERE,
+    ifindex: 2,
+    interface: 'eth0',
+    ipProtocol: 17,
+    topFlows: [],
+    flowCount: 0,
+    flowsApproximate: false,
+    samples: [],
+    stack: [],
+    ...details,
+  };
+  return {
+    reason: 'IP_RPFILTER',
+    location: 'ip_rcv_finish_core',
+    protocol: 0x0800,
+    packets,
+    edgePackets: 0,
+    ...(details === undefined ? {} : { details: known }),
+  };
+}
+
+test('BPF tells the namespace: only its drops are judged, the others are elsewhere', () => {
+  const capture = captureOf([drop(5, {}), drop(7, { netns: 4026532001 })]);
+  const placed = placeDrops(capture, HERE, true);
+  expect(placed.known).toBe(true);
+  expect(placed.capture.drops.map(({ packets }) => packets)).toEqual([5]);
+  expect(placed.others.map(({ packets }) => packets)).toEqual([7]);
+});
+
+test.each([
+  [false, [3], []],
+  [true, [], [3]],
+])('a drop of no namespace counts for the initial one (foreign: %s)', (foreign, here, others) => {
+  const placed = placeDrops(captureOf([drop(3, { netns: null })]), HERE, foreign);
+  expect(placed.capture.drops.map(({ packets }) => packets)).toEqual(here);
+  expect(placed.others.map(({ packets }) => packets)).toEqual(others);
+});
+
+test('tracefs tells no namespace, so nothing is placed', () => {
+  const capture = captureOf([drop(5)]);
+  expect(placeDrops(capture, HERE, true)).toEqual({ capture, others: [], known: false });
+});
+
+test('a namespace that could not be told apart places nothing', () => {
+  const capture = captureOf([drop(5, {})]);
+  expect(placeDrops(capture, null, false).known).toBe(false);
+});
+
+test('one interface is named when nine of ten packets came by it, and not below', () => {
+  const other = drop(1, { interface: 'eth1' });
+  const nine = drop(9, {});
+  expect(interfaceOf(new Map([[nine, 9]]).set(other, 1))).toBe('eth0');
+  expect(interfaceOf(new Map([[nine, 8]]).set(other, 1))).toBeUndefined();
+  expect(interfaceOf(new Map([[drop(9), 9]]))).toBeUndefined();
+});
+
+test('flows are named busiest first, and said to be estimates when they are', () => {
+  const flow = (packets: number, source: string) => ({
+    source,
+    destination: '2001:db8::2',
+    ports: { source: 4000, destination: 53 },
+    packets,
+  });
+  const exact = drop(9, { topFlows: [flow(2, '10.0.0.1'), flow(7, '2001:db8::1')] });
+  expect(flowsOf(new Map([[exact, 9]])).map(({ text }) => text)).toEqual([
+    '7 of them: UDP [2001:db8::1]:4000 → [2001:db8::2]:53',
+    '2 of them: UDP 10.0.0.1:4000 → [2001:db8::2]:53',
+  ]);
+  const estimate = drop(9, { topFlows: [flow(9, '10.0.0.1')], flowsApproximate: true });
+  expect(flowsOf(new Map([[estimate, 9]]))[0]?.text).toMatch(/^about 9 of them/);
+  expect(flowsOf(new Map([[drop(9), 9]]))).toEqual([]);
+});

@@ -1,0 +1,146 @@
+import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { Link, Links } from '../../../checks/link.ts';
+import type { Snmp } from '../../../checks/snmp.ts';
+import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
+import { Sysctl } from '../../../checks/sysctl.ts';
+import type { Sampled } from '../../../src/model/check.ts';
+import type { DropCapture, DropCount } from '../../../src/model/drops.ts';
+import type { CauseFinding, Finding, JudgeWindow } from '../../../src/model/rule.ts';
+
+/** Evidence for rules in a few words; numbers become counters. */
+
+export const window: JudgeWindow = {
+  seconds: 5,
+  foreignNetns: false,
+  severalNetns: false,
+  interfaces: [],
+};
+/** Under diagnosis is a namespace that the user named. */
+export const foreign: JudgeWindow = { ...window, foreignNetns: true, severalNetns: true };
+
+export function sampled<Value>(first: Value, last: Value): Sampled<Value> {
+  return { first, last, samples: [first, last] };
+}
+
+export type Counters = Readonly<Record<string, number>>;
+
+/** Rises from a total since boot. */
+export function snmpRise(rises: Counters, sinceBoot = 1000): Sampled<Snmp> {
+  const at = (add: boolean): Snmp => ({
+    counters: new Map(
+      Object.entries(rises).map(([name, rise]) => [name, BigInt(sinceBoot + (add ? rise : 0))]),
+    ),
+  });
+  return sampled(at(false), at(true));
+}
+
+export function settings(values: Readonly<Record<string, string | number>>): Sampled<Sysctl> {
+  const sysctl = new Sysctl(
+    new Map(Object.entries(values).map(([key, value]) => [key, String(value)])),
+  );
+  return sampled(sysctl, sysctl);
+}
+
+export function linkOf(link: Partial<Link> = {}): Link {
+  return {
+    ifindex: 2,
+    mtu: 1500,
+    operstate: 'up',
+    up: true,
+    loopback: false,
+    rxPackets: 0n,
+    rxBytes: 0n,
+    rxErrors: 0n,
+    rxDropped: 0n,
+    rxMissed: 0n,
+    rxFifo: 0n,
+    rxOver: 0n,
+    rxCrc: 0n,
+    rxFrame: 0n,
+    rxLength: 0n,
+    rxNoHandler: 0n,
+    txPackets: 0n,
+    txBytes: 0n,
+    txErrors: 0n,
+    txDropped: 0n,
+    txFifo: 0n,
+    txCarrier: 0n,
+    txAborted: 0n,
+    ...link,
+  };
+}
+
+/** Interfaces by name, with what they counted in the window. */
+export function linkRise(rises: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
+  const interfaces = new Map(Object.entries(rises).map(([name, link]) => [name, linkOf(link)]));
+  const before = new Map(
+    [...interfaces].map(([name, link]) => [
+      name,
+      { ...link, rxPackets: 0n, rxDropped: 0n, rxMissed: 0n, rxFifo: 0n },
+    ]),
+  );
+  return sampled({ interfaces: before }, { interfaces });
+}
+
+/** Interfaces whose rx_dropped rose. */
+export function rxDroppedRise(rises: Readonly<Record<string, bigint>>): Sampled<Links> {
+  const links = Object.entries(rises).map(([name, rxDropped]) => [name, { rxDropped }] as const);
+  return linkRise(Object.fromEntries(links));
+}
+
+export type CpuRise = Partial<
+  Record<'processed' | 'dropped' | 'timeSqueeze' | 'flowLimit', number>
+>;
+
+/** One entry for each CPU; rises from totals since boot. */
+export function softnetRise(cpus: readonly CpuRise[], sinceBoot = 500): Sampled<Softnet> {
+  const at = (add: boolean): Softnet => ({
+    cpus: cpus.map(
+      ({ processed = 0, dropped = 0, timeSqueeze = 0, flowLimit = 0 }, cpu): SoftnetCpu => {
+        // As wide as in the kernel.
+        const count = (rise: number) => BigInt.asUintN(32, BigInt(sinceBoot + (add ? rise : 0)));
+        return {
+          cpu,
+          processed: count(processed),
+          dropped: count(dropped),
+          timeSqueeze: count(timeSqueeze),
+          flowLimit: count(flowLimit),
+        };
+      },
+    ),
+  });
+  return sampled(at(false), at(true));
+}
+
+export function conntrackOf(
+  conntrack: Partial<Omit<Conntrack, 'counters'>>,
+  counters: Counters = {},
+): Conntrack {
+  return {
+    count: 0,
+    ...conntrack,
+    counters: new Map(Object.entries(counters).map(([name, count]) => [name, BigInt(count)])),
+  };
+}
+
+type Drop = Partial<DropCount> & Pick<DropCount, 'packets'>;
+
+export function capture(drops: readonly Drop[], hasReasons = true): DropCapture {
+  return {
+    backend: 'tracefs',
+    events: drops.reduce((sum, { packets }) => sum + packets, 0),
+    lost: 0,
+    hasReasons,
+    drops: drops.map((drop) => ({
+      reason: hasReasons ? 'NOT_SPECIFIED' : null,
+      location: 'somewhere',
+      protocol: 0x0800,
+      edgePackets: 0,
+      ...drop,
+    })),
+  };
+}
+
+export function causesOf(findings: readonly Finding[]): readonly CauseFinding[] {
+  return findings.filter((finding) => finding.kind === 'cause');
+}

@@ -1,0 +1,273 @@
+import * as fc from 'fast-check';
+import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { Nic, Nics } from '../../../checks/ethtool.ts';
+import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import type { Link, Links } from '../../../checks/link.ts';
+import { lossTemplates } from '../../../checks/nic-drivers.ts';
+import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
+import type { Snmp } from '../../../checks/snmp.ts';
+import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
+import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
+import { Sysctl } from '../../../checks/sysctl.ts';
+import type { DropCapture } from '../../../src/model/drops.ts';
+import { linkOf } from './evidence.ts';
+
+const u32 = fc.bigInt({ min: 0n, max: 2n ** 32n - 1n });
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const name = fc.oneof(
+  fc.constantFrom('eth0', 'eth1', 'eth0.100', 'lo', 'bond0', 'vb', '$(id)'),
+  fc.string({ minLength: 1, maxLength: 15 }),
+);
+
+/** Has a value for whatever name a rule asks. */
+class EveryName<Value> extends Map<string, Value> {
+  readonly #valueOf: (name: string) => Value;
+
+  constructor(named: Iterable<readonly [string, Value]>, valueOf: (name: string) => Value) {
+    super(named);
+    this.#valueOf = valueOf;
+  }
+
+  override get(name: string): Value {
+    return super.get(name) ?? this.#valueOf(name);
+  }
+
+  override has(): boolean {
+    return true;
+  }
+}
+
+/** @param names those that are found by listing, too */
+function everyName<Value>(value: fc.Arbitrary<Value>, names: readonly string[]) {
+  return fc.func<[string], Value>(value).map(
+    (valueOf) =>
+      new EveryName(
+        names.map((name) => [name, valueOf(name)]),
+        valueOf,
+      ),
+  );
+}
+
+function conntrack(): fc.Arbitrary<Conntrack> {
+  const optional = { max: fc.nat(100_000), buckets: fc.nat(100_000) };
+  return fc.record(
+    {
+      count: fc.nat(200_000),
+      counters: everyName(u32, ['drop', 'insert_failed', 'invalid', 'early_drop']),
+      ...optional,
+    },
+    { requiredKeys: ['count', 'counters'] },
+  );
+}
+
+function emptyCapture(): fc.Arbitrary<DropCapture> {
+  return fc.record({
+    backend: fc.constantFrom('tracefs', 'bpf'),
+    events: fc.constant(0),
+    lost: fc.nat(1000),
+    hasReasons: fc.boolean(),
+    drops: fc.constant([]),
+  });
+}
+
+function ethtool(): fc.Arbitrary<Nics> {
+  const statistic = fc.oneof(
+    fc.constantFrom(...lossTemplates).map((template) => template.replaceAll('N', '0')),
+    fc.constantFrom('rx_ring_drops', 'rx_dropped', 'temperature'),
+    fc.string(),
+  );
+  const drivers = fc.constantFrom('igb', 'mlx5_core', 'ena', 'e1000', 'vmxnet3', 'acme');
+  const size = fc.nat(8192);
+  const nic: fc.Arbitrary<Nic> = fc.record(
+    {
+      statistics: fc.array(fc.tuple(statistic, u64)).map((entries) => new Map(entries)),
+      settings: fc.record(
+        {
+          driver: drivers,
+          ring: fc.record({ rx: size, rxMax: size, tx: size, txMax: size }, { requiredKeys: [] }),
+          rxQueues: fc.nat(64),
+        },
+        { requiredKeys: [] },
+      ),
+    },
+    { requiredKeys: [] },
+  );
+  return fc.array(fc.tuple(name, nic)).map((nics) => ({ interfaces: new Map(nics) }));
+}
+
+function firewall(): fc.Arbitrary<Firewall> {
+  const packets = fc.option(u64);
+  const entry = {
+    backend: fc.constantFrom('nftables', 'iptables-nft', 'iptables-legacy'),
+    tool: fc.constantFrom('nft', 'iptables', 'ip6tables-legacy'),
+    family: fc.constantFrom('ip', 'ip6', 'inet', 'bridge', 'arp', 'netdev'),
+    table: fc.string(),
+    chain: fc.string(),
+    text: fc.string(),
+    owner: fc.option(fc.constant('Docker')),
+    packets,
+    bytes: packets,
+  } as const;
+  const hook = fc.constantFrom(
+    'ingress',
+    'prerouting',
+    'input',
+    'forward',
+    'output',
+    'postrouting',
+    'egress',
+  );
+  const rule: fc.Arbitrary<Omit<FirewallRule, 'key'>> = fc.record({
+    ...entry,
+    hooks: fc.array(hook, { maxLength: 3 }),
+    handle: fc.option(fc.nat()),
+    position: fc.nat(),
+    comment: fc.option(fc.string()),
+    verdict: fc.constantFrom('drop', 'reject', 'queue', 'accept', 'jump', 'return', 'none'),
+  });
+  const policy: fc.Arbitrary<Omit<FirewallPolicy, 'key'>> = fc.record({
+    ...entry,
+    hook,
+    policy: fc.constantFrom('accept', 'drop'),
+  });
+  return fc.record({
+    // Keys are identities.
+    rules: fc
+      .array(rule)
+      .map((rules) => rules.map((rule, key) => ({ ...rule, key: `rule ${key}` }))),
+    policies: fc
+      .array(policy)
+      .map((policies) => policies.map((policy, key) => ({ ...policy, key: `policy ${key}` }))),
+    unseen: fc.array(fc.string(), { maxLength: 2 }),
+  });
+}
+
+function link(): fc.Arbitrary<Links> {
+  const counters = Object.entries(linkOf()).filter(([, value]) => typeof value === 'bigint');
+  const one: fc.Arbitrary<Link> = fc
+    .record(
+      {
+        counters: fc.record(Object.fromEntries(counters.map(([key]) => [key, u64]))),
+        ifindex: fc.nat(),
+        mtu: fc.nat(65_536),
+        operstate: fc.constantFrom('up', 'down', 'unknown'),
+        up: fc.boolean(),
+        loopback: fc.boolean(),
+        kind: fc.constantFrom('veth', 'bridge', 'bond', 'vlan'),
+        portKind: fc.constantFrom('bridge', 'bond'),
+        master: name,
+        rxOtherhost: u64,
+        promiscuity: fc.nat(3),
+        carrierChanges: u64,
+      },
+      { requiredKeys: ['counters'] },
+    )
+    .map(({ counters, ...rest }) => linkOf({ ...counters, ...rest }));
+  return fc.array(fc.tuple(name, one)).map((links) => ({ interfaces: new Map(links) }));
+}
+
+function qdisc(): fc.Arbitrary<Qdiscs> {
+  const one: fc.Arbitrary<Qdisc> = fc.record(
+    {
+      device: name,
+      kind: fc.constantFrom('fq_codel', 'htb', 'noqueue', 'clsact', 'pfifo_fast'),
+      handle: fc.constantFrom('0:', '8001:'),
+      parent: fc.constantFrom(':1', '1:10', 'ffff:fff1'),
+      bytes: u64,
+      packets: u64,
+      dropped: u64,
+      overlimits: u64,
+      requeues: u64,
+      backlogBytes: u64,
+      queueLength: u64,
+      details: everyName(u64, ['drop_overlimit', 'ecn_mark', 'flows_plimit']),
+      options: fc.constant({}),
+    },
+    {
+      requiredKeys: [
+        'device',
+        'kind',
+        'handle',
+        'bytes',
+        'packets',
+        'dropped',
+        'overlimits',
+        'requeues',
+        'backlogBytes',
+        'queueLength',
+        'details',
+        'options',
+      ],
+    },
+  );
+  return fc.record({ qdiscs: fc.array(one) });
+}
+
+function snmp(): fc.Arbitrary<Snmp> {
+  const names = ['Ip.InReceives', 'Udp.RcvbufErrors', 'TcpExt.ListenDrops', 'Ip6.InDiscards'];
+  return fc.record({ counters: everyName(u64, names) });
+}
+
+function sockets(): fc.Arbitrary<SocketsValue> {
+  const one: fc.Arbitrary<DatagramSocket> = fc.record(
+    {
+      key: fc.string(),
+      protocol: fc.constantFrom('udp', 'udp6', 'raw', 'raw6'),
+      local: fc.constantFrom('0.0.0.0:53', '[::1]:53'),
+      peer: fc.option(fc.constant('192.0.2.1:999')),
+      inode: fc.nat(),
+      uid: fc.nat(),
+      drops: u64,
+      queueBytes: fc.nat(),
+      rcvbufBytes: fc.nat(),
+      process: fc.record({ pid: fc.nat(), name: fc.string() }),
+    },
+    { requiredKeys: ['key', 'protocol', 'local', 'peer', 'inode', 'uid', 'drops', 'queueBytes'] },
+  );
+  const table = fc.array(one).map((list) => new Map(list.map((socket) => [socket.key, socket])));
+  return fc.record({ udp: table, raw: table });
+}
+
+function softnet(): fc.Arbitrary<Softnet> {
+  const cpu: fc.Arbitrary<SoftnetCpu> = fc.record(
+    {
+      cpu: fc.nat(8),
+      processed: u32,
+      dropped: u32,
+      timeSqueeze: u32,
+      receivedRps: u32,
+      flowLimit: u32,
+      backlogLength: fc.nat(10_000),
+    },
+    { requiredKeys: ['cpu', 'processed', 'dropped', 'timeSqueeze'] },
+  );
+  return fc.record({ cpus: fc.uniqueArray(cpu, { minLength: 1, selector: ({ cpu }) => cpu }) });
+}
+
+function sysctl(): fc.Arbitrary<Sysctl> {
+  const value = fc.oneof(
+    fc.integer({ min: -1, max: 2 ** 31 }).map(String),
+    fc.constantFrom('0', '1', '2', '4096 131072 6291456', '', 'fq_codel'),
+  );
+  const keys = ['all', 'default', 'eth0', 'eth0/100'].map(
+    (name) => `net.ipv4.conf.${name}.rp_filter`,
+  );
+  return everyName(value, keys).map((values) => new Sysctl(values));
+}
+
+/**
+ * What the checks may read on a machine that has been up for any time, one builder for each check id.
+ * Many drops since boot, settings of any value; the live capture has seen nothing.
+ */
+export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  conntrack: conntrack(),
+  drops: emptyCapture(),
+  ethtool: ethtool(),
+  firewall: firewall(),
+  link: link(),
+  qdisc: qdisc(),
+  snmp: snmp(),
+  sockets: sockets(),
+  softnet: softnet(),
+  sysctl: sysctl(),
+};
