@@ -7,7 +7,7 @@ import { Locations } from '../locations.ts';
 import { errorCode } from '../unavailable.ts';
 import { Btf } from './btf.ts';
 import { addressesOf, dropKinds } from './drop-kinds.ts';
-import { loadLibBpf } from './libbpf.ts';
+import { loadLibBpf, type LibBpf } from './libbpf.ts';
 import { attachProgram, type AttachedProgram, type RawCapture } from './program.ts';
 import { givesReasons, kernelReasons } from './reason-names.ts';
 
@@ -16,6 +16,17 @@ export interface BpfCaptureOptions {
   readonly netns?: number;
   /** Number of an interface, best along with `netns`: numbers repeat between namespaces. Likewise. */
   readonly ifindex?: number;
+}
+
+/** What a capture needs before it asks the kernel for anything. Cheap when called again. */
+export async function findBpf(): Promise<Reading<LibBpf>> {
+  if (!existsSync(vmlinuxPath)) {
+    return unread(
+      'absent',
+      `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
+    );
+  }
+  return loadLibBpf();
 }
 
 /**
@@ -28,13 +39,7 @@ export interface BpfCaptureOptions {
 export async function startBpfCapture(
   options: BpfCaptureOptions = {},
 ): Promise<Reading<RunningCapture>> {
-  if (!existsSync(vmlinuxPath)) {
-    return unread(
-      'absent',
-      `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
-    );
-  }
-  const lib = await loadLibBpf();
+  const lib = await findBpf();
   if (lib.status !== 'ok') return lib;
   const attached = attachProgram(lib.value, {
     netns: options.netns ?? 0,
@@ -43,20 +48,28 @@ export async function startBpfCapture(
   if (attached.status !== 'ok') return attached;
   const program = attached.value;
 
+  let vmlinux: Reading<Btf> | undefined;
   let stopped: Promise<Reading<DropCapture>> | undefined;
   return ok({
-    mark: (moment) => program.setWindow(moment === 'window-open'),
-    stop: () => (stopped ??= stop(program)),
+    mark(moment) {
+      program.setWindow(moment === 'window-open');
+      // Needed at the end only. While the window passes there is time for it.
+      if (moment === 'window-open') setImmediate(() => (vmlinux ??= readVmlinux()));
+    },
+    stop: () => (stopped ??= stop(program, () => vmlinux ?? readVmlinux())),
   });
 }
 
-async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
+async function stop(
+  program: AttachedProgram,
+  types: () => Reading<Btf>,
+): Promise<Reading<DropCapture>> {
   const raw = program.finish();
   if (raw.status !== 'ok') return raw;
   const capture = raw.value;
   const locations = new Locations(readKallsyms);
   await locations.learn([...addressesOf(capture)]);
-  const vmlinux = readVmlinux();
+  const vmlinux = types();
   if (vmlinux.status !== 'ok') return vmlinux;
   const hasReasons = givesReasons(vmlinux.value);
   const drops = dropKinds(capture, {
@@ -85,7 +98,7 @@ function reasonsOf(capture: RawCapture): ReadonlySet<number> {
 
 const vmlinuxPath = '/sys/kernel/btf/vmlinux';
 
-/** 10 to 20 ms of work, so not when the capture starts. */
+/** 20 to 30 ms of work, so not when the capture starts. */
 function readVmlinux(): Reading<Btf> {
   try {
     return ok(new Btf(readFileSync(vmlinuxPath)));
