@@ -72,9 +72,7 @@ export class LiveCaptures {
 }
 
 /** Loaded only when it is asked for: it needs libbpf and koffi. */
-function bpfCapture(): Promise<typeof import('../capture/bpf/capture.ts')> {
-  return import('../capture/bpf/capture.ts');
-}
+const bpfCapture = () => import('../capture/bpf/capture.ts');
 
 /** A capture through tracefs that tells why it is not by BPF. */
 function withoutBpf(tracefs: RunningCapture, { reason }: Unread): RunningCapture {

@@ -20,13 +20,17 @@ export interface BpfCaptureOptions {
 
 /** What a capture needs before it asks the kernel for anything. Cheap when called again. */
 export async function findBpf(): Promise<Reading<LibBpf>> {
-  if (!existsSync(vmlinuxPath)) {
-    return unread(
-      'absent',
-      `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
-    );
-  }
-  return loadLibBpf();
+  const types = findTypes();
+  return types.status === 'ok' ? loadLibBpf() : types;
+}
+
+/** @returns path of the kernel's own BTF */
+export function findTypes(): Reading<string> {
+  if (existsSync(vmlinuxPath)) return ok(vmlinuxPath);
+  return unread(
+    'absent',
+    `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
+  );
 }
 
 /**
@@ -99,7 +103,7 @@ function reasonsOf(capture: RawCapture): ReadonlySet<number> {
 const vmlinuxPath = '/sys/kernel/btf/vmlinux';
 
 /** 20 to 30 ms of work, so not when the capture starts. */
-function readVmlinux(): Reading<Btf> {
+export function readVmlinux(): Reading<Btf> {
   try {
     return ok(new Btf(readFileSync(vmlinuxPath)));
   } catch (error) {
