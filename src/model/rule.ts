@@ -88,6 +88,11 @@ export interface CauseFinding {
   readonly claims: readonly Claim[];
   /** Packets lost before the tracer could see an skb (NIC ring, hardware). */
   readonly beforeEvents?: true;
+  /**
+   * One loss shows in several counters: where this is folded under its root cause, `packets` are
+   * among those of the root already.
+   */
+  readonly countedAgain?: true;
 }
 
 /** Packets freed on a drop path though nothing is wrong: explained, counted, never alarmed. */
