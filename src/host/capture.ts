@@ -1,3 +1,4 @@
+import { removeStaleInstances } from '../capture/instance.ts';
 import { prepareTracefsCapture, type ReadyCapture } from '../capture/tracefs.ts';
 import { openTracefs, type OpenTracefs } from '../capture/tracefs-mount.ts';
 import type { CaptureOptions, RunningCapture } from '../model/host.ts';
@@ -11,6 +12,7 @@ export class LiveCaptures {
   #preparing: Promise<void> | undefined;
   #tracefs: Promise<Reading<OpenTracefs>> | undefined;
   #ready: Promise<Reading<ReadyCapture>> | undefined;
+  #tidying: Promise<void> | undefined;
   readonly #running = new Set<RunningCapture>();
 
   /** Does now, beside other things, what start() would begin with. */
@@ -31,6 +33,7 @@ export class LiveCaptures {
     const ready = await this.#ready;
     if (ready?.status === 'ok') ready.value.release();
     await Promise.all([...this.#running].map((capture) => capture.stop()));
+    await this.#tidying;
     const tracefs = await this.#tracefs;
     if (tracefs?.status === 'ok') await tracefs.value.close();
   }
@@ -49,7 +52,8 @@ export class LiveCaptures {
     if (backend === 'tracefs') return this.#startTracefs();
     const { startBpfCapture } = await bpfCapture();
     const bpf = await startBpfCapture();
-    if (bpf.status === 'ok' || backend === 'bpf') return bpf;
+    if (bpf.status === 'ok') return { ...bpf, value: this.#tidyingUp(bpf.value) };
+    if (backend === 'bpf') return bpf;
     const tracefs = await this.#startTracefs();
     return tracefs.status === 'ok'
       ? { ...tracefs, value: withoutBpf(tracefs.value, bpf) }
@@ -61,6 +65,24 @@ export class LiveCaptures {
     this.#ready = undefined;
     const ready = await making;
     return ready.status === 'ok' ? ready.value.start() : ready;
+  }
+
+  /** Removes what a killed run left in tracefs, while the window passes: then there is time. */
+  #tidyingUp(bpf: RunningCapture): RunningCapture {
+    return {
+      mark: (moment) => {
+        bpf.mark(moment);
+        // What cannot be removed now, a later run will find.
+        if (moment === 'window-open') this.#tidying ??= this.#tidy().catch(() => undefined);
+      },
+      stop: () => bpf.stop(),
+    };
+  }
+
+  async #tidy(): Promise<void> {
+    this.#tracefs ??= openTracefs();
+    const tracefs = await this.#tracefs;
+    if (tracefs.status === 'ok') removeStaleInstances(`${tracefs.value.directory}/instances`);
   }
 
   async #makeReady(): Promise<Reading<ReadyCapture>> {
