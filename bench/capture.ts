@@ -1,6 +1,6 @@
 import { cpus } from 'node:os';
-import type { CleanUp } from '../test/lab/network.ts';
-import { ms, type Breakdown, type Figure, type Section } from './figure.ts';
+import type { CleanUp, Pair } from '../test/lab/network.ts';
+import type { Breakdown, Figure, Section } from './figure.ts';
 import { measureFirstCount } from './first-count.ts';
 import {
   bpftrace,
@@ -35,11 +35,11 @@ export async function measureCapture(
   await storm(nobody, pair, storms);
   const { seconds } = await storm(nobody, pair, storms);
   // Room for a storm that watching slows down, on a machine that others use.
-  const window = Math.ceil(seconds * 2) + 1;
+  const window = Math.ceil(seconds * 3) + 1;
   const bpf = whydropReport(program, 'bpf', pair.b, window);
   const others = [perf, perfWithStacks, bpftrace, dropwatch, retis];
   const notes = [];
-  const observers = [nobody, bpf, whydropReport(program, 'tracefs', pair.b, window)];
+  const observers = [bpf, whydropReport(program, 'tracefs', pair.b, window)];
   for (const other of others) {
     const reason = await other.unavailable();
     if (reason === null) observers.push(other);
@@ -49,7 +49,7 @@ export async function measureCapture(
   const results = await interleaved(
     observers.map((observer) => ({
       name: observer.name,
-      run: () => storm(observer, pair, storms),
+      run: () => compare(observer, pair, storms),
     })),
     rounds,
     (round) => say(`storms, round ${round} of ${rounds}`),
@@ -64,15 +64,14 @@ export async function measureCapture(
   );
   const firstCountMs = await measureFirstCount(program, pair.b, rounds);
 
-  const unwatched = results[0] ?? [];
-  const watched = results[observers.indexOf(bpf)] ?? [];
+  const watched = results[0] ?? [];
   return {
     title: `Capture in a storm: ${size.packets.toLocaleString('en')} datagrams into a drop rule (${rounds} interleaved rounds, medians)`,
     figures: [
       ...observers.slice(1).map((observer, index): Figure => ({
         id: `capture.throughput.${observer.id}`,
         what: `throughput of the storm: ${observer.name}`,
-        value: median(ratios(results[index + 1] ?? [], unwatched)),
+        value: median((results[index] ?? []).map(({ ratio }) => ratio)),
         unit: '×',
         ...(observer === bpf && { goal: { atLeast: 0.95 } }),
         command: observer.command,
@@ -108,9 +107,19 @@ export async function measureCapture(
   };
 }
 
-/** What of the unwatched storm's throughput is left, round by round. */
-function ratios(watched: readonly Storm[], unwatched: readonly Storm[]): readonly number[] {
-  return watched.map((run, round) => (unwatched[round]?.seconds ?? Number.NaN) / run.seconds);
+interface ComparedStorm extends Storm {
+  readonly unwatchedSeconds: number;
+  /** What watching leaves of the throughput. */
+  readonly ratio: number;
+}
+
+/** A storm between two that nobody watches: the speed of a shared machine changes within seconds. */
+async function compare(observer: Observer, pair: Pair, size: StormSize): Promise<ComparedStorm> {
+  const before = await storm(nobody, pair, size);
+  const watched = await storm(observer, pair, size);
+  const after = await storm(nobody, pair, size);
+  const unwatchedSeconds = (before.seconds + after.seconds) / 2;
+  return { ...watched, unwatchedSeconds, ratio: unwatchedSeconds / watched.seconds };
 }
 
 /** Other drops of the machine are among the events: fewer than none are missed. */
@@ -118,24 +127,38 @@ function missed({ events, lost, dropped }: Storm): number {
   return events === null ? 0 : Math.max(lost ?? 0, dropped - events);
 }
 
-function table(observers: readonly Observer[], results: readonly (readonly Storm[])[]): Breakdown {
+function table(
+  observers: readonly Observer[],
+  results: readonly (readonly ComparedStorm[])[],
+): Breakdown {
   const count = (value: number): string => Math.round(value).toLocaleString('en');
   return {
-    title: 'Storms; the ratio is to the unwatched storm of the same round',
+    title: 'Storms; each ratio is to unwatched ones just before and after it',
     rows: [
-      ['observer', 'drops/s', 'ratio', 'from', 'to', 'dropped', 'seen', 'said lost', 'not seen'],
+      [
+        'observer',
+        'drops/s',
+        'unwatched',
+        'ratio',
+        ...spread,
+        'dropped',
+        'seen',
+        'lost',
+        'not seen',
+      ],
       ...observers.map(({ name }, index) => {
         const storms = results[index] ?? [];
-        const middle = (value: (run: Storm) => number | null): string => {
+        const middle = (value: (run: ComparedStorm) => number | null): string => {
           const known = storms.flatMap((run) => value(run) ?? []);
           return known.length === 0 ? '-' : count(median(known));
         };
-        const ofRounds = ratios(storms, results[0] ?? []);
         return [
           name,
           middle(({ dropped, seconds }) => dropped / seconds),
-          ...[median(ofRounds), Math.min(...ofRounds), Math.max(...ofRounds)].map((ratio) =>
-            ratio.toFixed(2),
+          middle(({ dropped, unwatchedSeconds }) => dropped / unwatchedSeconds),
+          ...medianAndSpread(
+            storms.map(({ ratio }) => ratio),
+            2,
           ),
           middle(({ dropped }) => dropped),
           middle(({ events }) => events),
@@ -145,6 +168,14 @@ function table(observers: readonly Observer[], results: readonly (readonly Storm
       }),
     ],
   };
+}
+
+const spread = ['lowest', 'highest'] as const;
+
+function medianAndSpread(values: readonly number[], digits: number): readonly string[] {
+  return [median(values), Math.min(...values), Math.max(...values)].map((value) =>
+    value.toFixed(digits),
+  );
 }
 
 function runTimeFigures({ empty, observers }: RunTimes): readonly Figure[] {
@@ -175,26 +206,22 @@ function runTimeFigures({ empty, observers }: RunTimes): readonly Figure[] {
 }
 
 function runTimeTable({ empty, observers }: RunTimes): Breakdown {
-  const row = (name: string, ns: readonly number[]): readonly string[] => [
-    name,
-    ...[median(ns), Math.min(...ns), Math.max(...ns)].map((value) => value.toFixed(0)),
-  ];
   return {
     title: 'Nanoseconds of each program for a drop, by the kernel’s bpf_stats',
     rows: [
-      ['program', 'median', 'from', 'to'],
-      row('empty', empty),
-      ...observers.map(({ name, ns }) => row(name, ns)),
+      ['program', 'median', ...spread],
+      ['empty', ...medianAndSpread(empty, 0)],
+      ...observers.map(({ name, ns }) => [name, ...medianAndSpread(ns, 0)]),
     ],
   };
 }
 
 function firstCountTable(values: readonly number[]): Breakdown {
   return {
-    title: 'From the start of the capture to its first count',
+    title: 'Milliseconds from the start of the capture to its first count',
     rows: [
-      ['', 'median', 'from', 'to'],
-      ['whydrop, BPF', ...[median(values), Math.min(...values), Math.max(...values)].map(ms)],
+      ['', 'median', ...spread],
+      ['whydrop, BPF', ...medianAndSpread(values, 0)],
     ],
   };
 }

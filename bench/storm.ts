@@ -15,7 +15,7 @@ export interface Storm extends Seen {
 
 export interface StormSize {
   readonly packets: number;
-  /** Each on a CPU of its own, the last one first: what is not pinned mostly runs on the first. */
+  /** Each sender has a CPU of its own. */
   readonly senderCpus: readonly number[];
 }
 
