@@ -35,7 +35,7 @@ export async function measureCapture(
   await storm(nobody, pair, storms);
   const { seconds } = await storm(nobody, pair, storms);
   // Room for a storm that watching slows down, on a machine that others use.
-  const window = Math.ceil(seconds * 3) + 1;
+  const window = Math.ceil(seconds * 4) + 2;
   const bpf = whydropReport(program, 'bpf', pair.b, window);
   const others = [perf, perfWithStacks, bpftrace, dropwatch, retis];
   const notes = [];

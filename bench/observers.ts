@@ -176,7 +176,7 @@ export const retis: Observer = {
     return {
       async stop() {
         await interrupt(child);
-        return { events: output.text.match(/ drop /g)?.length ?? 0, lost: null };
+        return { events: output.text.match(/\bdrop \(/g)?.length ?? 0, lost: null };
       },
     };
   },
