@@ -404,7 +404,7 @@ describe('without root', () => {
     const { stdout } = await whydrop(['report', '-d', '200ms', '--json'], { asNobody: true });
     const { verdict, capture, checks, notJudged } = JSON.parse(stdout) as Report;
     expect(verdict).not.toBe('ok');
-    expect(capture).toMatchObject({ backend: 'none', unavailable: [{ backend: 'tracefs' }] });
+    expect(capture.backend).toBe('none');
     expect(checks.find(({ id }) => id === 'drops')).toMatchObject({ status: 'denied' });
     expect(notJudged.length).toBeGreaterThan(0);
   });
