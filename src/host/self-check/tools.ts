@@ -88,9 +88,9 @@ async function capabilityOf({
   notNeeded,
 }: Tool): Promise<Capability> {
   const tool = { id, group: 'tools', title: id } as const;
-  let complaint = 'not installed';
+  let complaint = notInstalled;
   for (const command of commands) {
-    const output = await runCommand(command, { timeoutMs: 2000 });
+    const output = await runCommand(command);
     if (output.status === 'absent') continue;
     const answer = lineOf(output);
     if (output.status === 'ok' && output.value.exitCode === 0) {
@@ -100,9 +100,12 @@ async function capabilityOf({
   }
   const why = notNeeded?.() ?? null;
   if (why !== null) return { ...tool, status: 'not-needed', found: `${complaint}: ${why}` };
+  if (complaint !== notInstalled) return { ...tool, status: 'missing', found: complaint, without };
   const help = `apt install ${packages.debian} (Debian, Ubuntu), dnf install ${packages.redHat} (Red Hat, Fedora)`;
   return { ...tool, status: 'missing', found: complaint, without, help };
 }
+
+const notInstalled = 'not installed';
 
 /** The first line it printed, as a version or a complaint. */
 function lineOf(output: Reading<CommandOutput>): string {
