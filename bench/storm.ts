@@ -1,13 +1,12 @@
-import { constants, setPriority } from 'node:os';
 import { inside, makePair, RECEIVER, type CleanUp, type Pair } from '../test/lab/network.ts';
-import { startUdp } from '../test/lab/traffic.ts';
+import { timeUdp } from '../test/lab/traffic.ts';
 import type { Observer, Seen } from './observers.ts';
 
 const PORT = 5000;
 
 /** One storm under one observer. */
 export interface Storm extends Seen {
-  /** Until the last sender is done. */
+  /** Of the sender that took longest. */
   readonly seconds: number;
   /** What the nftables rule counted. */
   readonly dropped: number;
@@ -45,22 +44,22 @@ export async function storm(
 ): Promise<Storm> {
   const observation = await observer.start();
   const before = await ruleCount(pair.b);
-  const startedAt = performance.now();
-  await Promise.all(
-    senderCpus.map((cpu) => send(pair, cpu, Math.ceil(packets / senderCpus.length))),
+  const times = await Promise.all(
+    senderCpus.map((cpu) =>
+      timeUdp({
+        from: pair.a,
+        to: RECEIVER,
+        port: PORT,
+        packets: Math.ceil(packets / senderCpus.length),
+        perSecond: 0,
+        cpu,
+      }),
+    ),
   );
-  const seconds = (performance.now() - startedAt) / 1000;
   await beforeStop();
   const seen = await observation.stop();
+  const seconds = Math.max(...times.map((sender) => sender.seconds));
   return { ...seen, seconds, dropped: (await ruleCount(pair.b)) - before };
-}
-
-/** The sender comes before everything else on its CPU: what the machine does besides is not measured. */
-async function send({ a }: Pair, cpu: number, packets: number): Promise<void> {
-  const sender = startUdp({ from: a, to: RECEIVER, port: PORT, packets, perSecond: 0, cpu });
-  if (sender.pid !== undefined) setPriority(sender.pid, constants.priority.PRIORITY_HIGHEST);
-  const { exitCode, stderr } = await sender;
-  if (exitCode !== 0) throw new Error(`the sender failed: ${stderr}`);
 }
 
 async function ruleCount(netns: string): Promise<number> {
