@@ -302,7 +302,7 @@ describe('--pcap', () => {
     const args = ['report', '--from', await onePacket(), '--pcap', file];
     const { stdout, stderr } = await whydrop(args);
     expect(stdout).toMatch(/^Next: /m);
-    expect(stderr).toBe(`Wrote a sample of 1 dropped packet to ${file}. It holds user data.\n`);
+    expect(stderr).toBe(`Wrote 1 of 1 dropped packet to ${file}. It holds user data.\n`);
     expect((await lstat(file)).mode & 0o777).toBe(0o600);
     expect(readPcapng(await readFile(file)).packets).toMatchObject([
       { interface: 'lo', bytes: Buffer.from('RQAA', 'base64'), length: 20 },
