@@ -24,6 +24,8 @@ export interface ReportOptions
 
 /** What the stages before found. */
 export interface Results {
+  /** What the report calls the namespace; `facts.netns` is how to get there. Null: it has no name. */
+  readonly name: string | null;
   readonly collected: Collected;
   /** Undefined: nobody asked for one. */
   readonly capture: Reading<DropCapture> | undefined;
@@ -36,12 +38,12 @@ export interface Results {
 /** Puts the results into the form of the report, with totals and verdict. */
 export function assemble(
   { hostname, kernel, distribution, recorded, netns }: HostFacts,
-  { collected, capture, judgement, attribution, placed }: Results,
+  { name, collected, capture, judgement, attribution, placed }: Results,
   options: ReportOptions,
 ): Report {
   const { findings } = judgement;
   const { seconds } = collected;
-  const found = causesOf(findings, attribution, netns).filter((cause) =>
+  const found = causesOf(findings, attribution, { name, netns }).filter((cause) =>
     isAskedFor(cause, options.interfaces),
   );
   const suppressed = found.flatMap((cause) => {
@@ -57,7 +59,8 @@ export function assemble(
 
   const benign = benignOf(findings, attribution);
   const harmless = packetsOf(benign);
-  const unexplained = packetsOf(attribution.unexplained);
+  const [unexplainedHere, unexplainedBeside] = byInterface(attribution.unexplained, options);
+  const unexplained = packetsOf(unexplainedHere);
   // A suppressed loss is still explained: it is hidden from the verdict, not from the arithmetic.
   const explained = packetsOf(roots) + packetsOf([...hidden]);
   const dropped = explained + harmless + unexplained;
@@ -77,8 +80,8 @@ export function assemble(
       share: dropped > 0 ? cause.packets / dropped : 0,
     })),
     benign,
-    unexplained: attribution.unexplained.map(reportDrops),
-    elsewhere: elsewhereOf(attribution, placed, netns),
+    unexplained: unexplainedHere.map(reportDrops),
+    elsewhere: elsewhereOf(attribution.elsewhere, placed, unexplainedBeside, name),
     reconciliation: reconcile(findings, attribution),
     notJudged: judgement.notJudged.map(({ rule, missing }) => ({ rule, missing: [...missing] })),
     suppressed: suppressed.map(({ cause, reason }) => ({ id: cause.id, reason })),
@@ -92,7 +95,7 @@ export function assemble(
 function causesOf(
   findings: readonly JudgedFinding[],
   { sources }: Attribution,
-  netns: string | null,
+  { name, netns }: Pick<Results, 'name'> & Pick<HostFacts, 'netns'>,
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
@@ -106,7 +109,7 @@ function causesOf(
       packets: finding.packets,
       ...(finding.countedAgain === true && { countedAgain: true }),
       scope: {
-        ...(netns === null ? {} : { netns }),
+        ...(name === null ? {} : { netns: name }),
         ...(seenOn === undefined ? {} : { interface: seenOn }),
         ...finding.scope,
       },
@@ -158,23 +161,41 @@ function reconcile(
   });
 }
 
+/** Those that can have been of the interfaces asked for, and those of other ones. */
+function byInterface(
+  drops: readonly DropCount[],
+  { interfaces }: Pick<ReportOptions, 'interfaces'>,
+): readonly [readonly DropCount[], readonly DropCount[]] {
+  const isBeside = ({ details }: DropCount): boolean => {
+    const name = details?.interface ?? null;
+    return interfaces.length > 0 && name !== null && !interfaces.includes(name);
+  };
+  return [drops.filter((drop) => !isBeside(drop)), drops.filter(isBeside)];
+}
+
 function elsewhereOf(
-  attribution: Attribution,
+  unplaced: readonly DropCount[],
   placed: Placed | undefined,
-  netns: string | null,
+  ofOtherInterfaces: readonly DropCount[],
+  name: string | null,
 ): Report['elsewhere'] {
-  const elsewhere = [...attribution.elsewhere, ...(placed?.others ?? [])];
-  const here = netns === null ? 'this network namespace' : `network namespace ${netns}`;
+  const { others = [] } = placed ?? {};
+  const unselected = placed?.capture.unselected ?? 0;
+  const here = name === null ? 'this network namespace' : `network namespace ${name}`;
+  const texts = [
+    unplaced.length > 0 &&
+      `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
+        `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
+    others.length > 0 && 'These packets died in other network namespaces.',
+    unselected > 0 &&
+      `${unselected} packets died in other network namespaces, where whydrop did not look: \`whydrop report --netns all\` looks into each.`,
+    ofOtherInterfaces.length > 0 && 'Nothing explains these, but they died on other interfaces.',
+  ];
+  const drops = [...unplaced, ...others, ...ofOtherInterfaces];
   return {
-    packets: packetsOf(elsewhere),
-    text:
-      elsewhere.length === 0
-        ? ''
-        : placed?.known === true
-          ? 'These packets died in other network namespaces.'
-          : `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
-            `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
-    drops: elsewhere.map(reportDrops),
+    packets: packetsOf(drops) + unselected,
+    text: texts.filter((text) => text !== false).join(' '),
+    drops: drops.map(reportDrops),
   };
 }
 
@@ -238,7 +259,7 @@ function coreUnread(
   });
 }
 
-function reportDrops({ reason, location, protocol, packets }: DropCount): ReportDrops {
+export function reportDrops({ reason, location, protocol, packets }: DropCount): ReportDrops {
   return { reason, location, protocol, packets };
 }
 

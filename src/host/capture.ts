@@ -17,8 +17,8 @@ export class LiveCaptures {
     this.#ready ??= this.#makeReady();
   }
 
-  async start({ backend }: CaptureOptions): Promise<Reading<RunningCapture>> {
-    const started = await (backend === 'bpf' ? startBpf() : this.#startTracefs());
+  async start({ backend, netns }: CaptureOptions): Promise<Reading<RunningCapture>> {
+    const started = await (backend === 'bpf' ? startBpf(netns) : this.#startTracefs());
     if (started.status === 'ok') this.#running.add(started.value);
     return started;
   }
@@ -48,7 +48,7 @@ export class LiveCaptures {
 }
 
 /** Loaded only when it is asked for: it needs libbpf and koffi. */
-async function startBpf(): Promise<Reading<RunningCapture>> {
+async function startBpf(netns: number | undefined): Promise<Reading<RunningCapture>> {
   const { startBpfCapture } = await import('../capture/bpf/capture.ts');
-  return startBpfCapture();
+  return startBpfCapture(netns === undefined ? {} : { netns });
 }

@@ -69,6 +69,7 @@ const dropCapture = z.object({
       details: dropDetails.exactOptional(),
     }),
   ),
+  unselected: count.exactOptional(),
 });
 
 const place = {

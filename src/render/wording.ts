@@ -50,6 +50,15 @@ export function lostPackets(totals: Report['totals']): number {
   return totals.explained + totals.unexplained;
 }
 
+/** `web, db and 8 more`; null is the machine itself. */
+export function listNamespaces(names: readonly (string | null)[]): string {
+  const shown = names.slice(0, NAMED_NAMESPACES).map((name) => name ?? 'the host itself');
+  const more = names.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${formatCount(more)} more` : shown.join(', ');
+}
+
+const NAMED_NAMESPACES = 3;
+
 /** `namespace b, interface vb`; an empty string for the whole host. */
 export function describeScope(scope: Scope): string {
   const parts = [
@@ -67,5 +76,6 @@ export function describeScope(scope: Scope): string {
 /** `NO_SOCKET @ ip_local_deliver, IPv4` */
 export function describeDrops(drops: Omit<ReportDrops, 'packets'>): string {
   const where = drops.reason === null ? drops.location : `${drops.reason} @ ${drops.location}`;
-  return `${where}, ${etherTypeName(drops.protocol)}`;
+  const netns = drops.netns === undefined ? '' : `, namespace ${drops.netns}`;
+  return `${where}, ${etherTypeName(drops.protocol)}${netns}`;
 }
