@@ -1,4 +1,4 @@
-import type { DropCapture, DropCount } from '../model/drops.ts';
+import type { DropCapture, DropCount, DropDetails } from '../model/drops.ts';
 import type { HostFacts } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
 import type { Report, ReportCause, ReportDrops } from '../model/report.ts';
@@ -11,7 +11,7 @@ import type { Placed } from './place.ts';
 import { severityOf } from './rank.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, interfaceOf } from './whereabouts.ts';
+import { flowsOf, inProportion, interfaceOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -99,7 +99,7 @@ function causesOf(
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
-    const drops = sources.get(finding) ?? new Map<DropCount, number>();
+    const drops = inProportion(sources.get(finding) ?? new Map(), finding.packets);
     const seenOn = interfaceOf(drops);
     return {
       id: rule.id,
@@ -186,7 +186,10 @@ function elsewhereOf(
     unplaced.length > 0 &&
       `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
         `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
-    others.length > 0 && 'These packets died in other network namespaces.',
+    others.some(({ details }) => isPlaced(details)) &&
+      'These packets died in other network namespaces.',
+    others.some(({ details }) => !isPlaced(details)) &&
+      'Some had neither interface nor socket: they are of no known network namespace.',
     unselected > 0 &&
       `${unselected} packets died in other network namespaces, where whydrop did not look: \`whydrop report --netns all\` looks into each.`,
     ofOtherInterfaces.length > 0 && 'Nothing explains these, but they died on other interfaces.',
@@ -197,6 +200,10 @@ function elsewhereOf(
     text: texts.filter((text) => text !== false).join(' '),
     drops: drops.map(reportDrops),
   };
+}
+
+function isPlaced(details: DropDetails | undefined): boolean {
+  return details !== undefined && details.netns !== null;
 }
 
 function captureSummary(capture: Reading<DropCapture> | undefined): Report['capture'] {

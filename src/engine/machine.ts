@@ -77,6 +77,7 @@ export async function diagnoseMachine(
       closed: machine.closed,
       strays: known ? straysOf(left, names) : [],
       unplaced: known ? [] : shared.elsewhere,
+      placesDrops: known,
       hostWide: new Set(rules.filter(isHostWide).map(({ id }) => id)),
     }),
     // Fixes are not verified here: they are applied in one namespace.

@@ -30,6 +30,8 @@ export interface Remains {
   readonly strays: readonly Stray[];
   /** Drops that the capture cannot place, and no counter accounts for. */
   readonly unplaced: readonly DropCount[];
+  /** The capture tells in which namespace a packet died. */
+  readonly placesDrops: boolean;
   /** Ids of rules that were judged once for the whole machine. */
   readonly hostWide: ReadonlySet<string>;
 }
@@ -72,7 +74,7 @@ export function mergeReports(parts: readonly Part[], remains: Remains): Report {
     suppressed: grouped(parts, ({ suppressed }) => suppressed).map(({ item }) => item),
     crashed: grouped(parts, ({ crashed }) => crashed).map(({ item }) => item),
     checks: checksOf(parts),
-    notes: [...notesOf(parts), ...noNamespaceNote(parts)],
+    notes: [...notesOf(parts), ...noNamespaceNote(parts), ...cannotTellNote(first.report, remains)],
   };
 }
 
@@ -218,6 +220,14 @@ function noNamespaceNote(parts: readonly Part[]): string[] {
     ? []
     : [
         `${packets} drops are of no known network namespace: the packets had neither interface nor socket. They count for the host itself.`,
+      ];
+}
+
+function cannotTellNote({ capture }: Report, { placesDrops }: Remains): string[] {
+  return placesDrops || capture.backend === 'none'
+    ? []
+    : [
+        `A capture by ${capture.backend} does not tell in which network namespace a packet died. Causes are placed by the counters of each namespace; harmless drops all count for the host itself.`,
       ];
 }
 

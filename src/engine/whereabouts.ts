@@ -10,6 +10,29 @@ const NAMED_FLOWS = 3;
 
 type Sources = ReadonlyMap<DropCount, number>;
 
+/**
+ * Drops at the edges of the window are claimed too, without being among the packets of the cause: where
+ * reading takes long, they are as many. Counts of flows are brought down to the packets.
+ */
+export function inProportion(sources: Sources, packets: number): Sources {
+  const claimed = [...sources.values()].reduce((sum, count) => sum + count, 0);
+  if (claimed <= packets || packets === 0) return sources;
+  const share = packets / claimed;
+  return new Map(
+    [...sources].map(([drop, count]) => {
+      if (drop.details === undefined) return [drop, count * share];
+      const topFlows = drop.details.topFlows.map((flow) => ({
+        ...flow,
+        packets: Math.round(flow.packets * share),
+      }));
+      return [
+        { ...drop, details: { ...drop.details, topFlows, flowsApproximate: true } },
+        count * share,
+      ];
+    }),
+  );
+}
+
 /** The interface of these drops, where the capture knows it and it is (nearly) one. */
 export function interfaceOf(sources: Sources): string | undefined {
   const packets = new Map<string, number>();

@@ -73,7 +73,9 @@ export async function openMachine(options: {
   });
   return ok({
     initial,
-    others: others.sort((a, b) => (a.name ?? '').localeCompare(b.name ?? '', 'en', { numeric: true })),
+    others: others.sort((a, b) =>
+      (a.name ?? '').localeCompare(b.name ?? '', 'en', { numeric: true }),
+    ),
     closed,
     async close() {
       await Promise.all([initial, ...others].map(({ host }) => host.close()));

@@ -26,7 +26,7 @@ export interface Report {
     unavailable: { backend: string; reason: string }[];
   };
   /** Packets in the window. dropped = explained + benign + unexplained. */
-  totals: { dropped: number; explained: number; benign: number; unexplained: number };
+  totals: ReportTotals;
   verdict: Verdict;
   /** Ranked: packets lost, then confidence, then severity. */
   causes: ReportCause[];
@@ -71,6 +71,13 @@ export interface Report {
   notes: string[];
 }
 
+export interface ReportTotals {
+  dropped: number;
+  explained: number;
+  benign: number;
+  unexplained: number;
+}
+
 export type Verdict = 'ok' | 'warning' | 'critical' | 'unknown';
 
 export interface ReportCause {
@@ -109,7 +116,7 @@ export interface ReportNamespace {
   /** Inode number: `ls -L -i /run/netns/NAME`. */
   inode: number;
   verdict: Verdict;
-  totals: Report['totals'];
+  totals: ReportTotals;
   /** Of `totals.dropped`, those of no known namespace: the packet had neither interface nor socket. */
   ofNoNamespace?: number;
   /** Why nothing was read there. What died there, as far as the capture tells, is in `elsewhere`. */

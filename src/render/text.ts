@@ -304,16 +304,14 @@ function writeNamespaces(page: Page, { namespaces = [] }: Report, verbose: boole
   if (namespaces.length === 0) return;
   const shown = namespaces.filter(
     ({ verdict, totals, unread }) =>
-      verbose || verdict !== 'ok' || totals.dropped > 0 || unread !== undefined,
+      verbose || verdict !== 'ok' || lostPackets(totals) > 0 || unread !== undefined,
   );
   const quiet = namespaces.length - shown.length;
   section(page, 'Network namespaces');
   listed(page, shown, verbose, (namespace) => writeNamespace(page, namespace));
-  if (quiet > 0)
-    page.paragraph(
-      [`${shown.length > 0 ? `${formatCount(quiet)} more` : 'All'}: no drop, nothing to tell`],
-      4,
-    );
+  if (quiet > 0) {
+    page.paragraph([`${shown.length > 0 ? `${formatCount(quiet)} more` : 'All'}: nothing lost`], 4);
+  }
 }
 
 function writeNamespace(
