@@ -67,10 +67,10 @@ function isWanted({ protocol, details }: DropCount, interfaces: readonly string[
   );
 }
 
-function packetsOf(explained: ExplainedDrop, { scope }: Report): readonly Packet[] {
+function packetsOf(explained: ExplainedDrop, report: Report): readonly Packet[] {
   const { protocol, details } = explained.drop;
   if (details === undefined) return [];
-  const device = deviceOf(details, scope.netns);
+  const device = deviceOf(details, report);
   return details.samples.flatMap((sample): readonly Packet[] => {
     const frame = frameOf(sample, protocol);
     if (frame === null) return [];
@@ -80,11 +80,15 @@ function packetsOf(explained: ExplainedDrop, { scope }: Report): readonly Packet
   });
 }
 
-function deviceOf(details: DropDetails, [netns]: readonly string[]): Device {
-  const { interface: name, ifindex } = details;
+function deviceOf(details: DropDetails, { scope, namespaces }: Report): Device {
+  const { interface: name, ifindex, netns } = details;
+  const named =
+    namespaces === undefined
+      ? scope.netns[0]
+      : (namespaces.find(({ inode }) => inode === netns)?.name ?? undefined);
   return {
     name: name ?? (ifindex === null ? null : `number ${ifindex}`),
-    netns: details.netns === null ? null : (netns ?? String(details.netns)),
+    netns: netns === null ? null : (named ?? String(netns)),
   };
 }
 
