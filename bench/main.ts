@@ -8,6 +8,7 @@ import { run } from '../test/lab/command.ts';
 import { CleanUp } from '../test/lab/network.ts';
 import { holds, type Section } from './figure.ts';
 import { renderJson, renderText } from './output.ts';
+import { measureNamespaces } from './namespaces.ts';
 import { measureReports } from './report-cost.ts';
 import { measureStartup } from './startup.ts';
 import { measureStorms } from './storm.ts';
@@ -43,6 +44,7 @@ const cleanUpAll = async (): Promise<void> => {
 const parts = {
   startup: () => measureStartup(program, Math.max(20, 4 * rounds)),
   report: () => measureReports(program, rounds, newCleanUp, say),
+  namespaces: () => measureNamespaces(program, rounds, newCleanUp(), say),
   storm: () => measureStorms(program, rounds, packets, newCleanUp(), say),
 } as const satisfies Readonly<Record<string, () => Promise<Section>>>;
 
