@@ -9,6 +9,7 @@ import { CleanUp } from '../test/lab/network.ts';
 import { measureCapture } from './capture.ts';
 import { holds, type Section } from './figure.ts';
 import { renderJson, renderText } from './output.ts';
+import { measureNamespaces } from './namespaces.ts';
 import { measureReports } from './report-cost.ts';
 import { measureStartup } from './startup.ts';
 
@@ -46,6 +47,7 @@ const parts = {
   startup: () => measureStartup(program, Math.max(20, 4 * rounds)),
   report: () => measureReports(program, rounds, newCleanUp, say),
   capture: () => measureCapture(program, rounds, { packets, senders }, newCleanUp(), say),
+  namespaces: () => measureNamespaces(program, rounds, newCleanUp(), say),
 } as const satisfies Readonly<Record<string, () => Promise<Section>>>;
 
 process.exitCode = await main();

@@ -144,10 +144,10 @@ function rankedCauses(parts: readonly Part[], dropped: number): ReportCause[] {
 
 function benignOf(parts: readonly Part[]): Report['benign'] {
   const found = new Map<string, Report['benign'][number]>();
-  for (const entry of parts.flatMap(({ report }) => report.benign)) {
-    const key = JSON.stringify([entry.id, entry.text]);
-    const packets = (found.get(key)?.packets ?? 0) + entry.packets;
-    found.set(key, { ...entry, packets });
+  // Interfaces of several namespaces are not one, even if they share a name.
+  for (const { id, text, packets: here } of parts.flatMap(({ report }) => report.benign)) {
+    const key = JSON.stringify([id, text]);
+    found.set(key, { id, text, packets: (found.get(key)?.packets ?? 0) + here });
   }
   return inOrder([...found.values()]);
 }

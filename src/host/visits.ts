@@ -54,31 +54,17 @@ export async function openVisits(): Promise<Reading<Visits>> {
           if (setns(own, CLONE_NEWNET) !== 0) process.abort();
         }
       };
-    const int = (value: number): readonly [string, number] => ['int', value];
+    const call = (number: number, ...args: readonly (number | string | null)[]): number =>
+      syscall(number, ...args.flatMap((value) => [typeOf(value), value]));
     return ok({
       to,
       mountSysfs: (namespaceFd) =>
         to(namespaceFd)(() => {
-          const context = syscall(SYS.fsopen, 'const char *', 'sysfs', ...int(FSOPEN_CLOEXEC));
+          const context = call(SYS.fsopen, 'sysfs', FSOPEN_CLOEXEC);
           if (context < 0) return unread('absent', 'this kernel cannot mount sysfs by fsopen(2)');
-          const nothing = ['void *', null] as const;
-          const created = syscall(
-            SYS.fsconfig,
-            ...int(context),
-            ...int(FSCONFIG_CMD_CREATE),
-            ...nothing,
-            ...nothing,
-            ...int(0),
-          );
+          const created = call(SYS.fsconfig, context, FSCONFIG_CMD_CREATE, null, null, 0);
           const mount =
-            created < 0
-              ? -1
-              : syscall(
-                  SYS.fsmount,
-                  ...int(context),
-                  ...int(FSMOUNT_CLOEXEC),
-                  ...int(NOSUID_NODEV_NOEXEC),
-                );
+            created < 0 ? -1 : call(SYS.fsmount, context, FSMOUNT_CLOEXEC, NOSUID_NODEV_NOEXEC);
           closeSync(context);
           return mount < 0
             ? unread('denied', 'the devices of the network namespace cannot be seen')
@@ -88,4 +74,10 @@ export async function openVisits(): Promise<Reading<Visits>> {
   } catch {
     return unread('absent', 'the optional package koffi is not installed');
   }
+}
+
+/** In C, as koffi names it. */
+function typeOf(value: number | string | null): string {
+  if (typeof value === 'number') return 'int';
+  return value === null ? 'void *' : 'const char *';
 }

@@ -427,24 +427,25 @@ function writeDetails(page: Page, { reconciliation, uncounted, checks }: Report)
 function nextStep(report: Report): Content {
   const { causes, host, window, verdict, checks, totals, elsewhere, namespaces } = report;
   const fixable = causes.find(({ fixes }) => fixes.some(isApplicable));
-  // A fix is for one namespace.
-  const netns = namespaces === undefined ? report.scope.netns : netnsOf(fixable, namespaces);
-  const target = [
-    ...(netns.length === 1 ? ['--netns', ...netns] : []),
+  const targetIn = (netns: string | null | undefined): string[] => [
+    ...(typeof netns === 'string' ? ['--netns', netns] : []),
     ...report.scope.interfaces.flatMap((name) => ['--iface', name]),
   ];
+  const target = targetIn(report.scope.netns[0]);
+  // Of all namespaces, only reports are made; the rest goes on in one of them.
+  const targetOf = (isIt: (namespace: ReportNamespace) => boolean): string[] =>
+    namespaces === undefined ? target : targetIn(namespaces.find(isIt)?.netns);
   const whydrop = (...argv: string[]): Span => ({
     text: quoteArgv(['whydrop', ...argv]),
     style: 'command',
   });
 
   if (fixable !== undefined) {
+    const { netns = null } = fixable.scope;
+    const fix = whydrop('fix', ...targetOf(({ name }) => name === netns));
     return host.recorded
-      ? [
-          whydrop('fix', ...target),
-          ` on ${host.hostname} itself: a recording is no reason to write.`,
-        ]
-      : [whydrop('fix', ...target), ' shows each change, asks, applies it and measures again.'];
+      ? [fix, ` on ${host.hostname} itself: a recording is no reason to write.`]
+      : [fix, ' shows each change, asks, applies it and measures again.'];
   }
   if (verdict === 'unknown') {
     return !host.root && checks.some(({ core, status }) => core === true && status === 'denied')
@@ -458,8 +459,10 @@ function nextStep(report: Report): Content {
     return ['measure the loss: ', whydrop('report', '--duration', '10s', ...target)];
   }
   if (totals.unexplained > totals.explained && verdict !== 'ok') {
+    const most = Math.max(...(namespaces ?? []).map((entry) => entry.totals.unexplained));
+    const place = targetOf((entry) => entry.totals.unexplained === most);
     return [
-      whydrop('record', '-o', 'drops.whydrop', ...target),
+      whydrop('record', '-o', 'drops.whydrop', ...place),
       ' keeps the evidence, to study it or to ask somebody.',
     ];
   }
@@ -477,17 +480,6 @@ function nextStep(report: Report): Content {
         'nothing to do. If loss comes and goes, watch longer: ',
         whydrop('report', '--duration', '60s', ...target),
       ];
-}
-
-/** What `--netns` takes for the place of a cause; with none to fix, for all namespaces. */
-function netnsOf(
-  fixable: ReportCause | undefined,
-  namespaces: readonly ReportNamespace[],
-): readonly string[] {
-  if (fixable === undefined) return ['all'];
-  const { netns = null } = fixable.scope;
-  const place = namespaces.find(({ name }) => name === netns);
-  return place === undefined || place.netns === null ? [] : [place.netns];
 }
 
 /** Whether `whydrop fix` can apply it; firewall rules and advice are for people. */

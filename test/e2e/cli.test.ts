@@ -108,6 +108,11 @@ describe('bad usage says what to do and ends with 3', () => {
     ['report --netns /dev/null', /\/dev\/null is not a network namespace/],
     ['report --from /nonsense', /\/nonsense: no such file/],
     ['record', /needs a file: whydrop record -o/],
+    [
+      'fix --dry-run --netns all',
+      /--netns all is for `whydrop report`.* --netns \/run\/netns\/all/,
+    ],
+    ['record -o x --netns all', /--netns all is for `whydrop report`/],
     ['fix --from x', /a recording is never a reason to change this machine/],
     ['report --fix --from x', /a recording is never a reason to change this machine/],
     ['--fix --from x', /a recording is never a reason to change this machine/],

@@ -149,13 +149,9 @@ test('each namespace is judged by its own counters and drops; sums and the schem
   ]);
   expect(report.benign).toEqual([{ id: 'teardown', packets: 7, text: 'harmless' }]);
   expect(
-    report.namespaces?.map(({ name, netns, inode, verdict, ofNoNamespace }) => [
-      name,
-      netns,
-      inode,
-      verdict,
-      ofNoNamespace,
-    ]),
+    report.namespaces?.map((entry) =>
+      (['name', 'netns', 'inode', 'verdict', 'ofNoNamespace'] as const).map((key) => entry[key]),
+    ),
   ).toEqual([
     ['web', '77', WEB, 'critical', undefined],
     ['db', 'db', DB, 'warning', undefined],

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import { placeDrops } from '../../../src/engine/place.ts';
-import { flowsOf, interfaceOf, whereaboutsOf } from '../../../src/engine/whereabouts.ts';
+import {
+  flowsOf,
+  inProportion,
+  interfaceOf,
+  whereaboutsOf,
+} from '../../../src/engine/whereabouts.ts';
 import { EtherType, type DropCount, type DropDetails } from '../../../src/model/drops.ts';
 import { captureOf } from './scripted.ts';
 
@@ -62,6 +67,21 @@ test('one interface is named when nine of ten packets came by it, and not below'
   expect(interfaceOf(new Map([[nine, 9]]).set(other, 1))).toBe('eth0');
   expect(interfaceOf(new Map([[nine, 8]]).set(other, 1))).toBeUndefined();
   expect(interfaceOf(new Map([[drop(9), 9]]))).toBeUndefined();
+});
+
+test('eth0 of two namespaces are two interfaces', () => {
+  const web = drop(5, {});
+  const db = drop(5, { netns: HERE + 1 });
+  expect(interfaceOf(new Map([[web, 5]]).set(db, 5))).toBeUndefined();
+});
+
+test('flows are brought down to the packets of the cause: the edges of the window are claimed too', () => {
+  const flow = { source: '10.0.0.1', destination: '10.0.0.2', packets: 300 };
+  const sources = new Map([[drop(300, { topFlows: [flow] }), 300]]);
+  const told = (packets: number) => flowsOf(inProportion(sources, packets))[0]?.text;
+  expect(told(100)).toMatch(/^about 100 of them/);
+  expect(told(300)).toMatch(/^300 of them/);
+  expect(inProportion(sources, 0)).toBe(sources);
 });
 
 test('flows are named busiest first, and said to be estimates when they are', () => {
