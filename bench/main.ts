@@ -19,7 +19,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '7' },
     packets: { type: 'string', default: '500000' },
-    senders: { type: 'string', default: String(cpus().length) },
+    senders: { type: 'string', default: '1' },
     program: {
       type: 'string',
       default: fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url)),
