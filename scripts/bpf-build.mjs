@@ -26,6 +26,8 @@ try {
   for (const [object, source, ...flags] of [
     ['drops.bpf.o', 'drops.bpf.c'],
     ['drops-compatible.bpf.o', 'drops.bpf.c', '-DCOMPATIBLE'],
+    ['sockets.bpf.o', 'sockets.bpf.c'],
+    ['sockets-compatible.bpf.o', 'sockets.bpf.c', '-DCOMPATIBLE'],
     ['empty.bpf.o', 'empty.bpf.c'],
   ]) {
     const made = join(work, object);

@@ -1,3 +1,5 @@
+import type { Companions } from './companions.ts';
+
 /** What the live capture of `skb:kfree_skb` saw in the window. */
 export interface DropCapture {
   readonly backend: 'tracefs' | 'bpf';
@@ -10,6 +12,8 @@ export interface DropCapture {
   readonly drops: readonly DropCount[];
   /** Drops that a selection of namespace or interface left out, as far as counted (BPF). Not in `events`. */
   readonly unselected?: number;
+  /** What sockets told beside the drops (BPF). */
+  readonly companions?: Companions;
 }
 
 export interface DropCount {

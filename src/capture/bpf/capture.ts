@@ -6,6 +6,8 @@ import { readKallsyms } from '../kallsyms.ts';
 import { Locations } from '../locations.ts';
 import { errorCode } from '../unavailable.ts';
 import { Btf } from './btf.ts';
+import { attachCompanions, type AttachedCompanions } from './companion-program.ts';
+import { companionsFrom } from './companions.ts';
 import { addressesOf, dropKinds } from './drop-kinds.ts';
 import { loadLibBpf } from './libbpf.ts';
 import { attachProgram, type AttachedProgram, type RawCapture } from './program.ts';
@@ -36,22 +38,25 @@ export async function startBpfCapture(
   }
   const lib = await loadLibBpf();
   if (lib.status !== 'ok') return lib;
-  const attached = attachProgram(lib.value, {
-    netns: options.netns ?? 0,
-    ifindex: options.ifindex ?? 0,
-  });
+  const netns = options.netns ?? 0;
+  const attached = attachProgram(lib.value, { netns, ifindex: options.ifindex ?? 0 });
   if (attached.status !== 'ok') return attached;
   const program = attached.value;
+  const companions = attachCompanions(lib.value, netns);
 
   let stopped: Promise<Reading<DropCapture>> | undefined;
   return ok({
     mark: (moment) => program.setWindow(moment === 'window-open'),
-    stop: () => (stopped ??= stop(program)),
+    stop: () => (stopped ??= stop(program, companions)),
   });
 }
 
-async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
+async function stop(
+  program: AttachedProgram,
+  companions: Reading<AttachedCompanions>,
+): Promise<Reading<DropCapture>> {
   const raw = program.finish();
+  const told = companions.status === 'ok' ? companionsFrom(companions.value.finish()) : undefined;
   if (raw.status !== 'ok') return raw;
   const capture = raw.value;
   const locations = new Locations(readKallsyms);
@@ -74,9 +79,18 @@ async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
       hasReasons,
       drops,
       ...(unselected > 0 && { unselected }),
+      ...(told !== undefined && { companions: told }),
     },
-    locations.notes,
+    [...locations.notes, ...notesOf(companions)],
   );
+}
+
+/** What the report should say of tracepoints that are not watched. */
+function notesOf(companions: Reading<AttachedCompanions>): readonly string[] {
+  if (companions.status === 'ok') return companions.notes ?? [];
+  return [
+    `Which sockets were full and which peers lose packets is not known: ${companions.reason}`,
+  ];
 }
 
 function reasonsOf(capture: RawCapture): ReadonlySet<number> {
