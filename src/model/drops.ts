@@ -14,6 +14,17 @@ export interface DropCapture {
   readonly unselected?: number;
   /** What sockets told beside the drops (BPF). */
   readonly companions?: Companions;
+  /**
+   * Processes that own sockets of flows and companions, by inode number: of this network namespace, and only of
+   * sockets that lost some packets (checks/drops.ts asks for them). The first one where several share a socket.
+   */
+  readonly owners?: ReadonlyMap<number, SocketOwner>;
+}
+
+export interface SocketOwner {
+  readonly pid: number;
+  /** Untrusted: a process chooses its name. */
+  readonly name: string;
 }
 
 export interface DropCount {
