@@ -2,7 +2,6 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import sockets, {
   parseSocketTable,
-
   type DatagramSocket,
   type SocketsValue,
 } from '../../../checks/sockets.ts';
