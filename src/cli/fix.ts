@@ -61,7 +61,9 @@ export async function runFix(
     if (!settled && !dryRun) return REFUSED;
     const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
     if (!wantsJson(flags)) await present(diagnosis.report, flags);
-    return await fixDiagnosed(host, diagnosis, { flags, only: flags.only ?? [], ask, interrupted });
+    const { measureRequest } = await import('./measure.ts');
+    const { only } = measureRequest(flags);
+    return await fixDiagnosed(host, diagnosis, { flags, only, ask, interrupted });
   } finally {
     await host.close();
   }

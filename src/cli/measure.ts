@@ -1,11 +1,13 @@
 import type { Progress } from '../engine/collect.ts';
+import type { Suppression } from '../engine/suppress.ts';
 import type { ReplayHost } from '../host/index.ts';
 import type { Host } from '../model/host.ts';
 import { checks } from '../../checks/index.ts';
 import { rules } from '../../rules/index.ts';
 import { diagnose, type DiagnoseOptions, type Diagnosis } from '../engine/diagnose.ts';
+import type { ConfiguredSuppression } from './config.ts';
 import { DEFAULT_DURATION } from './options.ts';
-import { checkCauseIds, parseDuration, parseIgnore } from './parse.ts';
+import { parseDuration, parseIgnore, presentCauseIds } from './parse.ts';
 import { version } from './version.ts';
 
 /** What to measure: the measuring options of the command line, parsed. */
@@ -14,8 +16,11 @@ export interface MeasureRequest {
   readonly netns: string | null;
   readonly interfaces: readonly string[];
   readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
+  /** Causes, or fixes of causes (`CAUSE/FIX`). */
   readonly only: readonly string[];
-  readonly ignore: readonly { id: string; scope?: string; reason: string }[];
+  readonly ignore: readonly Suppression[];
+  /** For the report: what the configuration says that does not hold any more. */
+  readonly notes: readonly string[];
 }
 
 export interface MeasureFlags {
@@ -25,31 +30,49 @@ export interface MeasureFlags {
   capture: 'auto' | 'bpf' | 'tracefs' | 'none';
   only?: string[];
   ignore?: string[];
+  suppressions?: readonly ConfiguredSuppression[];
 }
 
-/** @throws UsageError for a duration or a cause id that cannot be. */
-export function measureRequest(flags: MeasureFlags): MeasureRequest {
-  const known = rules.map(({ id }) => id);
-  const { only = [], iface = [] } = flags;
-  const ignore = (flags.ignore ?? []).map(parseIgnore);
-  checkCauseIds(
-    '--only',
-    only.map((id) => id.split('/')[0] ?? id),
-    known,
-  );
-  checkCauseIds(
-    '--ignore',
-    ignore.map(({ id }) => id),
-    known,
-  );
+/**
+ * @param today `2026-11-22`, in the time zone of the machine
+ * @throws UsageError for a duration or a cause id that cannot be
+ */
+export function measureRequest(flags: MeasureFlags, today = localDate()): MeasureRequest {
+  const { only = [], iface = [], suppressions = [] } = flags;
+  const ended = suppressions.filter(({ until }) => until !== undefined && until < today);
   return {
     seconds: parseDuration(flags.duration ?? DEFAULT_DURATION),
     netns: flags.netns ?? null,
     interfaces: iface,
     capture: flags.capture,
-    only,
-    ignore,
+    only: presentCauseIds('--only', only, rules),
+    ignore: [
+      ...(flags.ignore ?? []).map((text) => present('--ignore', parseIgnore(text))),
+      ...suppressions
+        .filter((suppression) => !ended.includes(suppression))
+        .map(({ file, until, reason, ...which }) =>
+          present(`${file}: suppress`, {
+            ...which,
+            reason: until === undefined ? reason : `${reason} (until ${until})`,
+          }),
+        ),
+    ],
+    notes: ended.map(
+      ({ id, scope, until, file }) =>
+        `${id}${scope === undefined ? '' : ` on ${scope}`} is not suppressed any more: that ended on ${until} (${file}).`,
+    ),
   };
+}
+
+function present(where: string, suppression: Suppression): Suppression {
+  const [id = suppression.id] = presentCauseIds(where, [suppression.id], rules);
+  return { ...suppression, id };
+}
+
+function localDate(): string {
+  const now = new Date();
+  const two = (number: number): string => String(number).padStart(2, '0');
+  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
 }
 
 export async function measure(
@@ -61,8 +84,9 @@ export async function measure(
     version,
     ...windowOf(host, request),
     capture: request.capture,
-    only: request.only.map((id) => id.split('/')[0] ?? id),
+    only: request.only.map((name) => name.split('/')[0] ?? name),
     suppressions: request.ignore,
+    notes: request.notes,
     ...watching,
   });
 }

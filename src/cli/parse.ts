@@ -27,19 +27,27 @@ export function parseIgnore(text: string): { id: string; scope?: string; reason:
     : { id: text.slice(0, at), scope: text.slice(at + 1), reason };
 }
 
-/** Refuses cause ids nobody knows, and names the nearest. */
-export function checkCauseIds(
+/**
+ * Causes, or fixes of causes (`CAUSE/FIX`), by the present id of the cause, which may have been given by an older one.
+ *
+ * @throws UsageError for an id nobody knows, with the nearest
+ */
+export function presentCauseIds(
   option: string,
   ids: readonly string[],
-  known: readonly string[],
-): void {
-  for (const id of ids) {
-    if (known.includes(id)) continue;
-    const near = known.filter((other) => other.includes(id) || id.includes(other));
+  causes: readonly { readonly id: string; readonly aliases: readonly string[] }[],
+): string[] {
+  return ids.map((name) => {
+    const [given = '', ...fix] = name.split('/');
+    const cause = causes.find(({ id, aliases }) => id === given || aliases.includes(given));
+    if (cause !== undefined) return [cause.id, ...fix].join('/');
+    const near = causes
+      .flatMap(({ id, aliases }) => [id, ...aliases])
+      .filter((other) => other.includes(given) || given.includes(other));
     const hint =
       near.length > 0
         ? `did you mean ${near.join(' or ')}?`
         : '`whydrop list causes` names them all';
-    throw new UsageError(`${option} ${id}: there is no such cause; ${hint}`);
-  }
+    throw new UsageError(`${option} ${given}: there is no such cause; ${hint}`);
+  });
 }

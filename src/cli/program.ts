@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import { readConfig } from './config.ts';
 import { commands, REPORT_EXIT_CODES, UNNAMED, type CommandSpec } from './commands.ts';
 import { Interrupted, interruptible } from './interrupt.ts';
 import { endsWhenReaderLeaves } from './output.ts';
@@ -91,9 +92,21 @@ function build(
         command.setOptionValue(name, String(command.getOptionValue(name)).split(','));
       }
     }
-    await run(command.args, command.opts());
+    await run(command.args, await withConfig(command));
   });
   return command;
+}
+
+/** The options, with what the configuration files say where neither command line nor environment does. */
+async function withConfig(command: Command): Promise<Record<string, unknown>> {
+  const flags: Record<string, unknown> = command.opts();
+  if (!command.options.some(({ long }) => long === '--ignore')) return flags;
+  const { defaults, suppressions } = await readConfig(process.env);
+  for (const [name, value] of Object.entries(defaults)) {
+    const source = command.getOptionValueSource(name);
+    if (source === undefined || source === 'default') flags[name] = value;
+  }
+  return { ...flags, suppressions };
 }
 
 /** As every other message of whydrop. */

@@ -18,6 +18,8 @@ export interface ReportOptions
   /** Of whydrop. */
   readonly version: string;
   readonly startedAt: Date;
+  /** To be shown with those of the engine. */
+  readonly notes?: readonly string[];
 }
 
 /** What the stages before found. */
@@ -58,7 +60,7 @@ export function assemble(
   const harmless = packetsOf(benign);
   const unexplained = packetsOf(attribution.unexplained);
   // A suppressed loss is still explained: it is hidden from the verdict, not from the arithmetic.
-  const explained = packetsOf(found);
+  const explained = packetsOf(roots) + packetsOf([...hidden]);
   const dropped = explained + harmless + unexplained;
 
   const report: Omit<Report, 'verdict'> = {
@@ -69,7 +71,7 @@ export function assemble(
     scope: { netns: netns === null ? [] : [netns], interfaces: [...options.interfaces] },
     capture: captureSummary(capture),
     totals: { dropped, explained, benign: harmless, unexplained },
-    causes: roots.map((cause, index): ReportCause => ({
+    causes: roots.map(({ countedAgain, ...cause }, index): ReportCause => ({
       rank: index + 1,
       ...cause,
       packetsPerSecond: seconds > 0 ? round(cause.packets / seconds, 1) : 0,
@@ -83,7 +85,7 @@ export function assemble(
     suppressed: suppressed.map(({ cause, reason }) => ({ id: cause.id, reason })),
     crashed: [...judgement.crashed, ...crashedChecks(collected)],
     checks: checkStatuses(collected),
-    notes: notesOf(collected, capture),
+    notes: [...(options.notes ?? []), ...notesOf(collected, capture)],
   };
   return { ...report, verdict: verdictOf(report, coreUnread(collected, options)) };
 }
@@ -104,6 +106,7 @@ function causesOf(
       severity: severityOf(finding),
       confidence: finding.confidence,
       packets: finding.packets,
+      ...(finding.countedAgain === true && { countedAgain: true }),
       scope: {
         ...(netns === null ? {} : { netns }),
         ...(seenOn === undefined ? {} : { interface: seenOn }),

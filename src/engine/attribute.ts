@@ -1,4 +1,4 @@
-import type { DropCapture, DropCount } from '../model/drops.ts';
+import type { DropCapture, DropCount, DropDetails } from '../model/drops.ts';
 import type { Claim, Confidence, Finding } from '../model/rule.ts';
 import type { JudgedFinding } from './judge.ts';
 
@@ -119,7 +119,19 @@ function matches(claim: Claim, drop: DropCount): boolean {
   return (
     among(claim.reason, drop.reason) &&
     among(claim.location, drop.location) &&
-    among(claim.protocol, drop.protocol)
+    among(claim.protocol, drop.protocol) &&
+    matchesDetails(claim, drop.details)
+  );
+}
+
+function matchesDetails(claim: Claim, details: DropDetails | undefined): boolean {
+  if (details === undefined) return true;
+  return (
+    (details.interface === null || among(claim.interface, details.interface)) &&
+    among(claim.ipProtocol, details.ipProtocol) &&
+    (details.stack.length === 0 ||
+      claim.caller === undefined ||
+      details.stack.some((caller) => among(claim.caller, caller)))
   );
 }
 

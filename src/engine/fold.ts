@@ -1,13 +1,15 @@
 import type { ReportCause } from '../model/report.ts';
+import type { CauseFinding } from '../model/rule.ts';
 import { byImpact, worst } from './rank.ts';
 
 /** A cause before it has its place in the report. */
-export type UnrankedCause = Omit<ReportCause, 'rank' | 'packetsPerSecond' | 'share'>;
+export type UnrankedCause = Omit<ReportCause, 'rank' | 'packetsPerSecond' | 'share'> &
+  Pick<CauseFinding, 'countedAgain'>;
 
 /**
  * Puts consequences under their root cause, and the roots in order of impact. A root answers for what
- * follows from it: the packets of its consequences are added to its own, and it is as severe as the
- * worst of them, so that no loss gets lost.
+ * follows from it: the packets of its consequences are added to its own, unless they are the same ones, and
+ * it is as severe as the worst of them, so that no loss gets lost.
  * @param originsOf ids of the causes that the one of this id is a consequence of
  */
 export function fold(
@@ -47,7 +49,10 @@ function withConsequences(root: UnrankedCause, folded: readonly UnrankedCause[])
   return {
     ...root,
     severity: worst([root, ...folded].map(({ severity }) => severity)),
-    packets: [root, ...folded].reduce((sum, { packets }) => sum + packets, 0),
+    packets: folded.reduce(
+      (sum, { packets, countedAgain }) => sum + (countedAgain === true ? 0 : packets),
+      root.packets,
+    ),
     consequences: folded.map(({ id, title, packets, means }) => ({ id, title, packets, means })),
   };
 }

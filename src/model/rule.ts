@@ -10,6 +10,8 @@ export type Evidence<Needs extends Checks, Wants extends Checks> = {
 export interface Rule<Needs extends Checks = Checks, Wants extends Checks = Checks> {
   /** Cause id, for ever; the file name says the same. */
   readonly id: string;
+  /** Ids by which it is known as well: of causes that were renamed, or merged into this one. */
+  readonly aliases: readonly string[];
   readonly title: string;
   /** Present in judge(), or the rule is not judged. */
   readonly needs: Needs;
@@ -86,6 +88,11 @@ export interface CauseFinding {
   readonly claims: readonly Claim[];
   /** Packets lost before the tracer could see an skb (NIC ring, hardware). */
   readonly beforeEvents?: true;
+  /**
+   * One loss shows in several counters: where this is folded under its root cause, `packets` are
+   * among those of the root already.
+   */
+  readonly countedAgain?: true;
 }
 
 /** Packets freed on a drop path though nothing is wrong: explained, counted, never alarmed. */
@@ -123,6 +130,15 @@ export interface Claim {
   /** For kernels without reasons, or an ambiguous one: the function that freed the packet. */
   readonly location?: string | readonly string[];
   readonly protocol?: number | readonly number[];
+  /**
+   * Whose packets, where the capture tells (BPF); where it does not, these three match anything, so that
+   * a claim that uses them should say `packets` as well.
+   */
+  readonly interface?: string | readonly string[];
+  /** Protocol in the IP header. */
+  readonly ipProtocol?: number | readonly number[];
+  /** A kernel function anywhere in the stack that led to `location`. */
+  readonly caller?: string | readonly string[];
   /** At most so many packets; absent: all that match. */
   readonly packets?: number;
 }
@@ -133,12 +149,13 @@ export function defineRule<
   // oxlint-disable-next-line typescript/no-generated-empty-object-type -- a rule that wants nothing
   const Wants extends Checks = Record<never, never>,
 >(
-  rule: Omit<Rule<Needs, Wants>, 'wants' | 'consequenceOf'> & {
+  rule: Omit<Rule<Needs, Wants>, 'wants' | 'consequenceOf' | 'aliases'> & {
     wants?: Wants;
     consequenceOf?: readonly string[];
+    aliases?: readonly string[];
   },
 ): Rule<Needs, Wants> {
   // An absent `wants` is only possible when Wants is its default, the empty record.
   const wants = rule.wants ?? ({} as Wants);
-  return { consequenceOf: [], ...rule, wants };
+  return { consequenceOf: [], aliases: [], ...rule, wants };
 }

@@ -15,7 +15,12 @@ export function renderCausePage(rule: AnyRule): string {
   const body = sections
     .filter(([, text]) => text.trim() !== '')
     .map(([title, text]) => `## ${title}\n\n${text.trim()}\n`);
-  return [`# ${rule.title}\n`, `\`${rule.id}\`, reviewed ${rule.reviewed}\n`, ...body].join('\n');
+  return [`# ${rule.title}\n`, `${names(rule)}, reviewed ${rule.reviewed}\n`, ...body].join('\n');
+}
+
+function names({ id, aliases }: AnyRule): string {
+  const also = aliases.map((alias) => `\`${alias}\``).join(', ');
+  return also === '' ? `\`${id}\`` : `\`${id}\` (also ${also})`;
 }
 
 /** The index of all cause pages, in alphabetical order of ids, as Markdown. */

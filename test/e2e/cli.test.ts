@@ -371,3 +371,24 @@ describe('recordings that cannot be believed', () => {
     expect(stdout + stderr).toMatch(/hx|hostname/);
   });
 });
+
+describe('configuration file', () => {
+  test('sets what neither the command line nor the environment does', async () => {
+    const config = join(directory, 'config');
+    await mkdir(join(config, 'whydrop'), { recursive: true });
+    const file = join(config, 'whydrop/config.json');
+    await writeFile(file, JSON.stringify({ defaults: { format: 'json', plain: true } }));
+    const env = { XDG_CONFIG_HOME: config };
+    const configured = await whydrop(['report', '--from', recording], { env });
+    expect(JSON.parse(configured.stdout)).toMatchObject({ schema: 'whydrop.report/1' });
+    const asked = await whydrop(['report', '--from', recording, '--format', 'text'], { env });
+    expect(asked.stdout).not.toMatch(/^\{/);
+    await writeFile(file, '{"defaults": {"formats": "json"}}');
+    expectRefusal(
+      await whydrop(['report', '--from', recording], { env }),
+      /config\.json: "formats" is no option/,
+    );
+    // Help is there to find out what is wrong.
+    expect((await whydrop(['report', '--help'], { env })).exitCode).toBe(0);
+  });
+});

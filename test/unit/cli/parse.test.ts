@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkCauseIds, parseDuration, parseIgnore } from '../../../src/cli/parse.ts';
+import { parseDuration, parseIgnore, presentCauseIds } from '../../../src/cli/parse.ts';
 import { UsageError } from '../../../src/cli/usage-error.ts';
 
 describe('parseDuration', () => {
@@ -81,23 +81,31 @@ describe('parseIgnore', () => {
   });
 });
 
-describe('checkCauseIds', () => {
-  const known = ['ip-rpfilter', 'nf-rule-drop', 'udp-rcvbuf-full'];
+describe('presentCauseIds', () => {
+  const causes = [
+    { id: 'ip-rpfilter', aliases: ['rp-filter'] },
+    { id: 'nf-rule-drop', aliases: [] },
+    { id: 'udp-rcvbuf-full', aliases: [] },
+  ];
 
-  test('known ids pass', () => {
-    expect(() => {
-      checkCauseIds('--only', [...known, 'nf-rule-drop'], known);
-    }).not.toThrow();
+  test('known ids stay, older ones become the present, a fix stays with its cause', () => {
+    const given = ['nf-rule-drop', 'rp-filter', 'rp-filter/loose-mode-eth0'];
+    expect(presentCauseIds('--only', given, causes)).toEqual([
+      'nf-rule-drop',
+      'ip-rpfilter',
+      'ip-rpfilter/loose-mode-eth0',
+    ]);
   });
 
   test.each([
     ['rpfilter', 'did you mean ip-rpfilter?'],
     ['ip-rpfilter-strict', 'did you mean ip-rpfilter?'],
+    ['rp-filt', 'did you mean rp-filter?'],
     ['nonsense', '`whydrop list causes` names them all'],
     ['IP-RPFILTER', '`whydrop list causes` names them all'],
   ])('%s: %s', (id, hint) => {
-    expect(() => {
-      checkCauseIds('--only', ['ip-rpfilter', id], known);
-    }).toThrow(new UsageError(`--only ${id}: there is no such cause; ${hint}`));
+    expect(() => presentCauseIds('--only', ['ip-rpfilter', id], causes)).toThrow(
+      new UsageError(`--only ${id}: there is no such cause; ${hint}`),
+    );
   });
 });

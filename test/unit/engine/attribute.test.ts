@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { attribute } from '../../../src/engine/attribute.ts';
-import type { DropCount } from '../../../src/model/drops.ts';
-import type { Finding } from '../../../src/model/rule.ts';
+import type { DropCount, DropDetails } from '../../../src/model/drops.ts';
+import type { Claim, Finding } from '../../../src/model/rule.ts';
 import { benign, captureOf, cause, ruleOf } from './scripted.ts';
 
 interface Outcome {
@@ -209,4 +209,39 @@ test('packets are conserved: every captured one is given away exactly once', () 
       },
     ),
   );
+});
+
+describe('what only the BPF capture tells', () => {
+  const details: DropDetails = {
+    netns: 1,
+    ifindex: 2,
+    interface: 'eth0',
+    ipProtocol: 17,
+    topFlows: [],
+    flowCount: 0,
+    flowsApproximate: false,
+    samples: [],
+    stack: ['kfree_skb_list_reason', 'icmp_rcv'],
+  };
+
+  test.each<[string, Claim, number]>([
+    ['its interface', { interface: 'eth0' }, 5],
+    ['another interface', { interface: ['eth1', 'eth2'] }, 0],
+    ['its protocol', { ipProtocol: [6, 17] }, 5],
+    ['another protocol', { ipProtocol: 6 }, 0],
+    ['a function in its stack', { caller: 'icmp_rcv' }, 5],
+    ['a function that is not', { caller: ['tcp_rcv'] }, 0],
+  ])('%s', (_what, claim, packets) => {
+    expect(share([cause({ claims: [claim] })], [{ packets: 5, details }]).claimed).toEqual([
+      packets,
+    ]);
+    // tracefs cannot tell.
+    expect(share([cause({ claims: [claim] })], [{ packets: 5 }]).claimed).toEqual([5]);
+  });
+
+  test('an interface or a stack that is not known may be any', () => {
+    const unknown = { ...details, interface: null, stack: [] };
+    const finding = cause({ claims: [{ interface: 'eth1', caller: 'tcp_rcv' }] });
+    expect(share([finding], [{ packets: 5, details: unknown }]).claimed).toEqual([5]);
+  });
 });

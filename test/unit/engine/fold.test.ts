@@ -53,6 +53,16 @@ test('a consequence goes under its root, which answers for its packets and its s
   });
 });
 
+test('the same packets, seen by another counter, do not add up; alone they count', () => {
+  const again = one('sndbuf', 40, { countedAgain: true });
+  const causes = [one('qdisc', 50), again, one('discards', 7)];
+  const origins = { sndbuf: ['qdisc'], discards: ['qdisc'] };
+  expect(folded(causes, origins)).toEqual([
+    { id: 'qdisc', packets: 57, under: ['sndbuf', 'discards'] },
+  ]);
+  expect(folded([again], origins)).toEqual([{ id: 'sndbuf', packets: 40, under: [] }]);
+});
+
 test('with its consequences, a root may outrank others', () => {
   const causes = [one('cpu', 0), one('other', 300), one('ring', 500)];
   expect(folded(causes, { ring: ['cpu'] }).map(({ id }) => id)).toEqual(['cpu', 'other']);

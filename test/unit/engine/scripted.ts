@@ -156,6 +156,7 @@ export function ruleOf(id: string, findings: readonly Finding[], more: Partial<R
     wants: {},
     reviewed: '2026-11-22',
     explain: { see: '', kernel: '', confirm: '', fix: '', normal: '', references: [] },
+    aliases: [],
     consequenceOf: [],
     judge: () => findings,
     ...more,
