@@ -151,7 +151,8 @@ test('of several peers, those whose segments died here are left out', () => {
 test('no peer has most of it: look at what they share', () => {
   const rows = [1, 2, 3, 4].map((last) => peer(`10.0.1.${last}`, 25));
   const [finding] = judge({ drops: told(rows) });
-  expect(finding).toMatchObject({ scope: {}, means: expect.stringContaining('4 peers') });
+  expect(finding?.scope).toEqual({});
+  expect(finding?.means).toContain('4 peers');
   expect(finding?.because).toHaveLength(4);
 });
 

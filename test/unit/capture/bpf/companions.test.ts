@@ -28,7 +28,7 @@ test('offsets are those of the compiled object', () => {
     rest_key: RestKeyLayout,
   };
   for (const [name, layout] of Object.entries(layouts)) {
-    const actual = btf.struct(name) ?? new Map();
+    const actual: ReadonlyMap<string, number> = btf.struct(name) ?? new Map();
     for (const [member, offset] of Object.entries(layout)) {
       const found = actual.get(member === 'bytes' ? '' : member);
       expect([name, member, offset]).toEqual([name, member, found]);
