@@ -104,7 +104,7 @@ test('names the peer, as nothing here dropped its segments', () => {
   expect(finding?.because).toEqual([
     {
       source: '/proc/net/snmp Tcp RetransSegs',
-      text: '100 segments were lost, beside 1000 sent for the first time (10 %)',
+      text: '100 segments were sent again, beside 1000 sent for the first time (10 %)',
       first: '1000',
       last: '1100',
     },
