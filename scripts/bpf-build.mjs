@@ -16,6 +16,8 @@ const FLAGS = '-target bpfel -mcpu=v3 -O2 -g -ffile-compilation-dir=. -Wall -Wer
 const PROGRAMS = [
   ['bpf/drops.bpf.o', 'bpf/drops.bpf.c'],
   ['bpf/drops-compatible.bpf.o', 'bpf/drops.bpf.c', '-DCOMPATIBLE'],
+  ['bpf/sockets.bpf.o', 'bpf/sockets.bpf.c'],
+  ['bpf/sockets-compatible.bpf.o', 'bpf/sockets.bpf.c', '-DCOMPATIBLE'],
   ['bench/empty.bpf.o', 'bench/empty.bpf.c'],
 ];
 

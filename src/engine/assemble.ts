@@ -12,7 +12,7 @@ import { severityOf } from './rank.ts';
 import { reconcile } from './reconcile.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, inProportion, interfaceOf, whereaboutsOf } from './whereabouts.ts';
+import { flowsOf, inProportion, interfaceOf, ownerOf, whereaboutsOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -44,7 +44,8 @@ export function assemble(
 ): Report {
   const { findings } = judgement;
   const { seconds } = collected;
-  const found = causesOf(findings, attribution, { name, netns }).filter((cause) =>
+  const owners = placed?.capture.owners;
+  const found = causesOf(findings, attribution, { name, netns, owners }).filter((cause) =>
     isAskedFor(cause, options.interfaces),
   );
   const suppressed = found.flatMap((cause) => {
@@ -99,12 +100,17 @@ export function assemble(
 function causesOf(
   findings: readonly JudgedFinding[],
   { sources }: Attribution,
-  { name, netns }: Pick<Results, 'name'> & Pick<HostFacts, 'netns'>,
+  {
+    name,
+    netns,
+    owners,
+  }: Pick<Results, 'name'> & Pick<HostFacts, 'netns'> & Pick<DropCapture, 'owners'>,
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
     const drops = inProportion(sources.get(finding) ?? new Map(), finding.packets);
     const seenOn = interfaceOf(drops);
+    const owner = ownerOf(drops, owners);
     return {
       id: rule.id,
       title: rule.title,
@@ -115,6 +121,7 @@ function causesOf(
       scope: {
         ...(name === null ? {} : { netns: name }),
         ...(seenOn === undefined ? {} : { interface: seenOn }),
+        ...(owner === undefined ? {} : { process: owner }),
         ...finding.scope,
       },
       because: [...finding.because, ...flowsOf(drops)],

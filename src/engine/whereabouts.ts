@@ -1,9 +1,16 @@
-import { EtherType, type DropCount, type DropFlow } from '../model/drops.ts';
+import {
+  EtherType,
+  type DropCapture,
+  type DropCount,
+  type DropFlow,
+  type SocketOwner,
+} from '../model/drops.ts';
 import type { ReportFlow, Whereabouts } from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 
 /** The one interface or namespace that so large a part of a cause's packets came by is named as its place. */
 const ONE_PLACE_SHARE = 0.9;
+const ONE_OWNER_SHARE = 0.9;
 /** More of them tell no more. */
 const NAMED_NAMESPACES = 3;
 /** Flows worth naming: the busiest few. */
@@ -92,6 +99,24 @@ export function namespacesOf(
       },
     ],
   };
+}
+
+/** The process whose packets these (nearly) all were, sent or to be received, where the capture knows it. */
+export function ownerOf(
+  sources: Sources,
+  owners: DropCapture['owners'] = new Map(),
+): SocketOwner | undefined {
+  const packets = new Map<number, number>();
+  let total = 0;
+  for (const flow of [...sources.keys()].flatMap(({ details }) => details?.topFlows ?? [])) {
+    total += flow.packets;
+    const { socket } = flow;
+    if (socket !== undefined) packets.set(socket, (packets.get(socket) ?? 0) + flow.packets);
+  }
+  const [busiest] = [...packets].sort(([, a], [, b]) => b - a);
+  return busiest !== undefined && busiest[1] >= total * ONE_OWNER_SHARE
+    ? owners.get(busiest[0])
+    : undefined;
 }
 
 /** The busiest flows of these drops, as evidence. Nothing where the capture does not know flows. */

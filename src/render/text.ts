@@ -160,7 +160,7 @@ function alsoIn(cause: ReportCause): Content {
 }
 
 function loss({ packets, packetsPerSecond }: ReportCause): string {
-  if (packets === 0) return 'no packet lost yet';
+  if (packets === 0) return 'no packet lost here';
   const rate = packetsPerSecond > 0 ? ` (${formatRate(packetsPerSecond)})` : '';
   return formatCountOf(packets, 'packet') + rate;
 }

@@ -6,6 +6,8 @@ import { readKallsyms } from '../kallsyms.ts';
 import { Locations } from '../locations.ts';
 import { errorCode } from '../unavailable.ts';
 import { Btf } from './btf.ts';
+import { attachCompanions, type AttachedCompanions } from './companion-program.ts';
+import { companionsFrom } from './companions.ts';
 import { addressesOf, dropKinds } from './drop-kinds.ts';
 import { loadLibBpf, type LibBpf } from './libbpf.ts';
 import { attachProgram, type AttachedProgram, type RawCapture } from './program.ts';
@@ -45,12 +47,11 @@ export async function startBpfCapture(
 ): Promise<Reading<RunningCapture>> {
   const lib = await findBpf();
   if (lib.status !== 'ok') return lib;
-  const attached = attachProgram(lib.value, {
-    netns: options.netns ?? 0,
-    ifindex: options.ifindex ?? 0,
-  });
+  const netns = options.netns ?? 0;
+  const attached = attachProgram(lib.value, { netns, ifindex: options.ifindex ?? 0 });
   if (attached.status !== 'ok') return attached;
   const program = attached.value;
+  const companions = attachCompanions(lib.value, netns);
 
   let vmlinux: Reading<Btf> | undefined;
   let stopped: Promise<Reading<DropCapture>> | undefined;
@@ -60,15 +61,17 @@ export async function startBpfCapture(
       // Needed at the end only. While the window passes there is time for it.
       if (moment === 'window-open') setImmediate(() => (vmlinux ??= readVmlinux()));
     },
-    stop: () => (stopped ??= stop(program, () => vmlinux ?? readVmlinux())),
+    stop: () => (stopped ??= stop(program, companions, () => vmlinux ?? readVmlinux())),
   });
 }
 
 async function stop(
   program: AttachedProgram,
+  companions: Reading<AttachedCompanions>,
   types: () => Reading<Btf>,
 ): Promise<Reading<DropCapture>> {
   const raw = program.finish();
+  const told = companions.status === 'ok' ? companionsFrom(companions.value.finish()) : undefined;
   if (raw.status !== 'ok') return raw;
   const capture = raw.value;
   const locations = new Locations(readKallsyms);
@@ -91,9 +94,18 @@ async function stop(
       hasReasons,
       drops,
       ...(unselected > 0 && { unselected }),
+      ...(told !== undefined && { companions: told }),
     },
-    locations.notes,
+    [...locations.notes, ...notesOf(companions)],
   );
+}
+
+/** What the report should say of tracepoints that are not watched. */
+function notesOf(companions: Reading<AttachedCompanions>): readonly string[] {
+  if (companions.status === 'ok') return companions.notes ?? [];
+  return [
+    `Which sockets were full and which peers lose packets is not known: ${companions.reason}`,
+  ];
 }
 
 function reasonsOf(capture: RawCapture): ReadonlySet<number> {

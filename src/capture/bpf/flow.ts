@@ -59,7 +59,7 @@ function bigEndian(bytes: Uint8Array): number {
   return (bytes[0] ?? 0) * 256 + (bytes[1] ?? 0);
 }
 
-function ipv4Address(bytes: Uint8Array): string {
+export function ipv4Address(bytes: Uint8Array): string {
   return [...bytes.subarray(0, 4)].join('.');
 }
 

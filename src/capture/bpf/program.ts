@@ -139,7 +139,7 @@ function attachObject(lib: LibBpf, path: string, selection: Selection): Reading<
 }
 
 /** The objects are beside the sources, and one folder further up from what is built of them. */
-function objectPath(name: string): string | null {
+export function objectPath(name: string): string | null {
   return (
     [`../../../bpf/${name}`, `../../../../bpf/${name}`]
       .map((path) => fileURLToPath(new URL(path, import.meta.url)))
@@ -148,7 +148,7 @@ function objectPath(name: string): string | null {
 }
 
 /** How many CPUs there can be, from the highest number: `0-3`, or `0,2-5`. */
-function possibleCpus(): number {
+export function possibleCpus(): number {
   const list = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
   return Math.max(...[...list.matchAll(/\d+/g)].map(([number]) => Number(number))) + 1;
 }
@@ -185,7 +185,7 @@ function readSites(lib: LibBpf, fd: number): readonly RawSite[] {
 const infoBytes = 232;
 const recursionMissesAt = 208;
 
-function recursionMisses(lib: LibBpf, fd: number): number {
+export function recursionMisses(lib: LibBpf, fd: number): number {
   const info = Buffer.alloc(infoBytes);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(infoBytes);
@@ -194,7 +194,7 @@ function recursionMisses(lib: LibBpf, fd: number): number {
 }
 
 /** Null, and before libbpf 1.0 also an error number as an address (ERR_PTR of the kernel). */
-function isError(pointer: Pointer | null | undefined): pointer is null | undefined {
+export function isError(pointer: Pointer | null | undefined): pointer is null | undefined {
   return (
     pointer === null || pointer === undefined || BigInt.asUintN(64, pointer) >= firstErrorAddress
   );
@@ -202,7 +202,7 @@ function isError(pointer: Pointer | null | undefined): pointer is null | undefin
 const firstErrorAddress = 2n ** 64n - 4095n;
 
 /** Why libbpf or the kernel refused, with what would help. */
-function failure(lib: LibBpf, errno: number): Reading<never> {
+export function failure(lib: LibBpf, errno: number): Reading<never> {
   const name = lib.errorName(errno);
   const messages = lib.takeMessages();
   // Then the verifier refuses helpers that read memory, which says nothing to the user.

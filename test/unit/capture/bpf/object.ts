@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Btf } from '../../../../src/capture/bpf/btf.ts';
 
+type ObjectName = `${'drops' | 'sockets'}${'' | '-compatible'}.bpf.o`;
+
 /** The BTF section of a committed object: its structures as the compiler laid them out. */
-export function objectBtf(object: 'drops.bpf.o' | 'drops-compatible.bpf.o' = 'drops.bpf.o'): Btf {
+export function objectBtf(object: ObjectName = 'drops.bpf.o'): Btf {
   const elf = readFileSync(new URL(`../../../../bpf/${object}`, import.meta.url));
   const headersAt = Number(elf.readBigUInt64LE(0x28));
   const headerBytes = elf.readUInt16LE(0x3a);
