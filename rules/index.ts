@@ -21,7 +21,18 @@ import nfConntrackInvalid from './netfilter/nf-conntrack-invalid.ts';
 import nfRpfilterMatch from './netfilter/nf-rpfilter-match.ts';
 import nfRuleDrop from './netfilter/nf-rule-drop.ts';
 import nfqueueDrop from './netfilter/nfqueue-drop.ts';
+import cloudAllowance from './nic/cloud-allowance.ts';
+import nicCrcErrors from './nic/nic-crc-errors.ts';
+import nicDuplexMismatch from './nic/nic-duplex-mismatch.ts';
+import nicHwFilter from './nic/nic-hw-filter.ts';
+import nicLengthMtu from './nic/nic-length-mtu.ts';
+import nicLinkFlap from './nic/nic-link-flap.ts';
+import nicPause from './nic/nic-pause.ts';
+import nicRxAlloc from './nic/nic-rx-alloc.ts';
+import nicRxFifo from './nic/nic-rx-fifo.ts';
 import nicRxRing from './nic/nic-rx-ring.ts';
+import nicTxRing from './nic/nic-tx-ring.ts';
+import nicTxTimeout from './nic/nic-tx-timeout.ts';
 import linkDownTx from './qdisc/link-down-tx.ts';
 import qdiscAqm from './qdisc/qdisc-aqm.ts';
 import qdiscOverlimit from './qdisc/qdisc-overlimit.ts';
@@ -57,7 +68,18 @@ export const rules: readonly AnyRule[] = [
   nfRpfilterMatch,
   nfRuleDrop,
   nfqueueDrop,
+  cloudAllowance,
+  nicCrcErrors,
+  nicDuplexMismatch,
+  nicHwFilter,
+  nicLengthMtu,
+  nicLinkFlap,
+  nicPause,
+  nicRxAlloc,
+  nicRxFifo,
   nicRxRing,
+  nicTxRing,
+  nicTxTimeout,
   linkDownTx,
   qdiscAqm,
   qdiscOverlimit,

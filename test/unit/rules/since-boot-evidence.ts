@@ -3,7 +3,7 @@ import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Link, Links } from '../../../checks/link.ts';
-import { lossTemplates } from '../../../checks/nic-drivers.ts';
+import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
@@ -73,7 +73,7 @@ function emptyCapture(): fc.Arbitrary<DropCapture> {
 
 function ethtool(): fc.Arbitrary<Nics> {
   const statistic = fc.oneof(
-    fc.constantFrom(...lossTemplates).map((template) => template.replaceAll('N', '0')),
+    fc.constantFrom(...knownTemplates).map((template) => template.replaceAll('N', '0')),
     fc.constantFrom('rx_ring_drops', 'rx_dropped', 'temperature'),
     fc.string(),
   );
@@ -82,11 +82,14 @@ function ethtool(): fc.Arbitrary<Nics> {
   const nic: fc.Arbitrary<Nic> = fc.record(
     {
       statistics: fc.array(fc.tuple(statistic, u64)).map((entries) => new Map(entries)),
+      txTimeouts: u64,
       settings: fc.record(
         {
           driver: drivers,
           ring: fc.record({ rx: size, rxMax: size, tx: size, txMax: size }, { requiredKeys: [] }),
           rxQueues: fc.nat(64),
+          duplex: fc.constantFrom('full', 'half'),
+          speedMbps: fc.nat(100_000),
         },
         { requiredKeys: [] },
       ),
