@@ -396,6 +396,28 @@ export function templateOf(statistic: string): string {
   return statistic.replaceAll(/\d+/g, 'N');
 }
 
+const rxQueuePackets = [
+  // igb, igc, ixgbe, ice; virtio_net before 6.8
+  /^rx_queue_(\d+)_packets$/,
+  // mlx5_core, virtio_net
+  /^rx(\d+)_packets$/,
+  // i40e, iavf
+  /^rx-(\d+)\.packets$/,
+  // ena
+  /^queue_(\d+)_rx_cnt$/,
+  // bnxt_en
+  /^\[(\d+)\]: rx_ucast_packets$/,
+];
+
+/** Number of the receive queue whose packets this statistic counts; undefined: it counts something else. */
+export function rxQueueOf(statistic: string): string | undefined {
+  for (const pattern of rxQueuePackets) {
+    const queue = pattern.exec(statistic)?.[1];
+    if (queue !== undefined) return queue;
+  }
+  return undefined;
+}
+
 /** What a statistic counts, and the drivers that count it so. Empty: no driver that is described has it. */
 export function meaningsOfStatistic(
   name: string,

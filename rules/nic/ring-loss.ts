@@ -1,6 +1,10 @@
+import type { Nics } from '../../checks/ethtool.ts';
+import type { Links } from '../../checks/link.ts';
 import { nicDriver, soundsLikeRxLoss, type NicDriver } from '../../checks/nic-drivers.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import type { CauseFinding, Observation } from '../../src/model/rule.ts';
 import {
+  cards,
   most,
   standardRises,
   statisticRises,
@@ -18,6 +22,17 @@ export interface RingLoss {
   readonly counter: string;
   readonly because: readonly Observation[];
   readonly rulesOut: CauseFinding['rulesOut'];
+}
+
+/** Cards that surely lost packets to an empty ring. */
+export function ringLosses(
+  link: Sampled<Links>,
+  ethtool: Sampled<Nics> | undefined,
+): readonly Card[] {
+  return cards(link, ethtool).flatMap((card) => {
+    const loss = ringLoss(card);
+    return loss === undefined || loss.packets === 0 || loss.confidence === 'possible' ? [] : card;
+  });
 }
 
 /** What the counters of a card say about its receive ring; undefined: nothing. */

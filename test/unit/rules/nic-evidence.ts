@@ -32,7 +32,7 @@ export function cardWindow({
 }: CardWindow): CardEvidence {
   const linkAt = (add: boolean): Link => {
     const last = linkOf({ rxPackets: 10_000n, txPackets: 10_000n, carrierChanges: 0n, ...link });
-    const counters = Object.entries(last).map(([key, value]) => [
+    const counters = Object.entries(last).map(([key, value]): [string, unknown] => [
       key,
       typeof value === 'bigint' ? sinceBoot + (add ? value : 0n) : value,
     ]);

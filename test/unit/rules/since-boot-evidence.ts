@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Link, Links } from '../../../checks/link.ts';
@@ -59,6 +60,11 @@ function conntrack(): fc.Arbitrary<Conntrack> {
     },
     { requiredKeys: ['count', 'counters'] },
   );
+}
+
+function cpu(): fc.Arbitrary<CpuTimes> {
+  const one = fc.record({ cpu: fc.nat(8), total: u64, softirq: u64, steal: u64 });
+  return fc.record({ cpus: fc.uniqueArray(one, { selector: ({ cpu }) => cpu }) });
 }
 
 function emptyCapture(): fc.Arbitrary<DropCapture> {
@@ -277,6 +283,7 @@ function sysctl(): fc.Arbitrary<Sysctl> {
  */
 export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   conntrack: conntrack(),
+  cpu: cpu(),
   drops: emptyCapture(),
   ethtool: ethtool(),
   firewall: firewall(),
