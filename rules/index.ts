@@ -12,6 +12,7 @@ import ipTtlExceeded from './ip/ip-ttl-exceeded.ts';
 import ipv6Disabled from './ip/ipv6-disabled.ts';
 import multicastNotJoined from './ip/multicast-not-joined.ts';
 import noRouteIn from './ip/no-route-in.ts';
+import partsOfPacket from './ip/parts-of-packet.ts';
 import arpNoise from './l2/arp-noise.ts';
 import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
@@ -62,6 +63,7 @@ export const rules: readonly AnyRule[] = [
   ipv6Disabled,
   multicastNotJoined,
   noRouteIn,
+  partsOfPacket,
   arpNoise,
   deviceChange,
   l2Otherhost,

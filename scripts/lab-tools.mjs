@@ -11,6 +11,7 @@ const PROGRAMS = {
   ping: 'iputils-ping',
   perl: 'perl',
   tshark: 'tshark',
+  bpftool: 'bpftool',
 };
 
 process.env.PATH += ':/usr/sbin:/sbin';

@@ -3,7 +3,12 @@ import link, { type Link } from '../../checks/link.ts';
 import qdisc from '../../checks/qdisc.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import {
+  defineRule,
+  type BenignFinding,
+  type CauseFinding,
+  type Claim,
+} from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
 import { queueRises } from './queue-rises.ts';
 
@@ -46,7 +51,8 @@ export default defineRule({
       const packets = rise(before?.txDropped, now.txDropped);
       // A link that came back in the window dropped before; one whose queue counted was not without it.
       if (packets === 0 || !isWithoutLink(now) || queued.has(name)) return [];
-      return finding({ name, packets, before, now }, drops);
+      const dead = { name, packets, before, now };
+      return isChatter(dead, drops) ? chatter(dead) : loss(dead);
     });
   },
 });
@@ -62,24 +68,27 @@ interface DeadLink {
   readonly now: Link;
 }
 
-function finding(
-  { name, packets, before, now }: DeadLink,
-  capture: DropCapture | undefined,
-): CauseFinding {
+function chatter({ name, packets }: DeadLink): BenignFinding {
+  return {
+    kind: 'benign',
+    text: 'What interfaces without a link are asked to send now and then: router solicitations, mDNS, DHCP.',
+    claims: claimsOf(name, packets),
+  };
+}
+
+function loss({ name, packets, before, now }: DeadLink): CauseFinding {
   const sent = rise(before?.txPackets, now.txPackets);
   return {
     kind: 'cause',
     confidence: sent === 0 ? 'certain' : 'likely',
     packets,
     traffic: { packets: packets + sent, what: `packets to be sent through ${name}` },
-    ...(packets < CHATTER_PACKETS || onlyToGroups(capture, name)
-      ? { severityAtMost: 'notice' as const }
-      : {}),
+    ...(packets < CHATTER_PACKETS ? { severityAtMost: 'notice' as const } : {}),
     scope: { interface: name },
     because: [
       {
         source: `/sys/class/net/${name}/statistics/tx_dropped`,
-        text: `${packets} packets were dropped instead of sent`,
+        text: `packets dropped instead of sent: ${packets}`,
         first: String(before?.txDropped ?? 0n),
         last: String(now.txDropped),
       },
@@ -106,25 +115,27 @@ function finding(
         ],
       },
     ],
-    claims: [
-      { reason: ['QDISC_DROP', 'DEV_READY'], interface: name, packets },
-      withoutReasons({
-        location: ['__dev_queue_xmit', 'dev_queue_xmit', '__dev_xmit_skb', 'noop_enqueue'],
-        packets,
-      }),
-    ],
+    claims: claimsOf(name, packets),
   };
 }
 
-/** Everything that the capture saw was for a group or for everybody: chatter nobody waits for. */
-function onlyToGroups(capture: DropCapture | undefined, name: string): boolean {
+function claimsOf(name: string, packets: number): readonly Claim[] {
+  return [
+    { reason: ['QDISC_DROP', 'DEV_READY'], interface: name, packets },
+    withoutReasons({
+      location: ['__dev_queue_xmit', 'dev_queue_xmit', '__dev_xmit_skb', 'noop_enqueue'],
+      packets,
+    }),
+  ];
+}
+
+/** For groups or everybody, as far as it is known; or so little that it hardly can be anything else. */
+function isChatter({ name, packets }: DeadLink, capture: DropCapture | undefined): boolean {
   const flows = (capture?.drops ?? [])
     .filter(({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name)
     .flatMap(({ details }) => details?.topFlows ?? []);
-  return (
-    flows.length > 0 &&
-    flows.every(({ destination }) =>
-      /^(?:22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff[0-9a-f]{2}:/i.test(destination),
-    )
+  if (flows.length === 0) return packets < CHATTER_PACKETS;
+  return flows.every(({ destination }) =>
+    /^(?:22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff[0-9a-f]{2}:/i.test(destination),
   );
 }

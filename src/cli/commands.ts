@@ -153,6 +153,15 @@ export const commands: readonly CommandSpec[] = [
     examples: ['whydrop list causes', 'whydrop list checks', 'whydrop list reasons --json'],
     run: async (operands, flags) => (await import('./list.ts')).runList(operands, flags),
   },
+  {
+    name: 'self-check',
+    summary: 'what it can and cannot see on this host, and what would help',
+    options: outputOptions.filter(({ flags }) => /--(?:json|color|plain)\b/.test(flags)),
+    examples: ['whydrop self-check', 'whydrop self-check --json | jq .diagnosis'],
+    exitCodes:
+      'Exit codes: 0 a full diagnosis is possible, 1 one with something missing, 3 no verdict.',
+    run: async (_, flags) => (await import('./self-check.ts')).runSelfCheck(flags),
+  },
 ];
 
 /** Somebody is there, and has not asked for what a report gives. */

@@ -6,15 +6,14 @@ import { UsageError } from './usage-error.ts';
 /**
  * The live machine.
  *
- * @param capture that will be asked for: one through tracefs is made ready meanwhile
+ * @param capture that will be asked for: it is made ready meanwhile
  * @throws UsageError when the namespace cannot be entered
  */
 export async function openHost(
   netns: string | null,
   capture: CollectOptions['capture'] = 'none',
 ): Promise<Host> {
-  const willCapture = capture === 'auto' || capture === 'tracefs';
-  const host = await openLiveHost({ netns, willCapture });
+  const host = await openLiveHost({ netns, ...(capture !== 'none' && { capture }) });
   if (host.status !== 'ok') throw new UsageError(host.reason);
   return host.value;
 }

@@ -38,7 +38,7 @@ export const measureOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--capture <backend>',
-    help: 'how to watch drops as they happen',
+    help: 'how to watch drops as they happen; auto is BPF, or tracefs where that is not possible',
     env: 'WHYDROP_CAPTURE',
     default: 'auto',
     choices: ['auto', 'bpf', 'tracefs', 'none'],

@@ -36,7 +36,7 @@ export interface Results {
 
 /** Puts the results into the form of the report, with totals and verdict. */
 export function assemble(
-  { hostname, kernel, distribution, recorded, netns }: HostFacts,
+  { hostname, kernel, distribution, recorded, root, netns }: HostFacts,
   { collected, capture, judgement, attribution, placed }: Results,
   options: ReportOptions,
 ): Report {
@@ -68,10 +68,10 @@ export function assemble(
   const report: Omit<Report, 'verdict'> = {
     schema: 'whydrop.report/1',
     tool: { name: 'whydrop', version: options.version },
-    host: { hostname, kernel, distribution, recorded },
+    host: { hostname, kernel, distribution, recorded, root },
     window: { startedAt: options.startedAt.toISOString(), seconds: round(seconds, 3) },
     scope: { netns: netns === null ? [] : [netns], interfaces: [...options.interfaces] },
-    capture: captureSummary(capture),
+    capture: captureSummary(capture, options),
     totals: { dropped, explained, benign: harmless, unexplained },
     causes: roots.map(({ countedAgain, ...cause }, index): ReportCause => ({
       rank: index + 1,
@@ -177,13 +177,19 @@ function elsewhereOf(
   };
 }
 
-function captureSummary(capture: Reading<DropCapture> | undefined): Report['capture'] {
+function captureSummary(
+  capture: Reading<DropCapture> | undefined,
+  options: Pick<ReportOptions, 'capture'>,
+): Report['capture'] {
   if (capture?.status === 'ok') {
-    const { backend, events, lost } = capture.value;
-    return { backend, events, lost, unavailable: [] };
+    const { backend, events, lost, unavailable = [] } = capture.value;
+    return { backend, events, lost, unavailable: [...unavailable] };
   }
   const reason = capture?.reason ?? 'no rule asked for it';
-  return { backend: 'none', events: 0, lost: 0, unavailable: [{ backend: 'tracefs', reason }] };
+  const asked = options.capture === 'bpf' ? 'bpf' : 'tracefs';
+  const tried = capture?.tried ?? [{ way: asked, reason }];
+  const unavailable = tried.map(({ way, reason }) => ({ backend: way, reason }));
+  return { backend: 'none', events: 0, lost: 0, unavailable };
 }
 
 function checkStatuses({ evidence }: Collected): Report['checks'] {

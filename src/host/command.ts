@@ -88,24 +88,28 @@ async function execute(
     const options = {
       cwd: '/',
       env: COMMAND_ENVIRONMENT,
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
       maxBuffer: MAX_OUTPUT,
     } as const;
     try {
+      let timedOut = false;
       const child = execFile(file, args, options, (error, stdout, stderr) => {
         clearTimeout(deadline);
-        const timedOut = error?.killed === true && error.signal === 'SIGKILL';
-        resolve(timedOut ? undefined : { error, stdout, stderr });
+        // One that had ended while we were too busy to see it has answered in time.
+        resolve(timedOut && error?.signal === 'SIGKILL' ? undefined : { error, stdout, stderr });
       });
       // It may be gone before its input is closed.
       child.stdin?.on('error', () => undefined).end();
-      const deadline = setTimeout(() => {
-        child.unref();
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-        resolve(undefined);
-      }, timeoutMs + KILL_GRACE_MS);
+      // Not the timeout of execFile: that throws away what was printed, even by a program that ended well.
+      let deadline = setTimeout(() => {
+        timedOut = true;
+        child.kill('SIGKILL');
+        deadline = setTimeout(() => {
+          child.unref();
+          child.stdout?.destroy();
+          child.stderr?.destroy();
+          resolve(undefined);
+        }, KILL_GRACE_MS);
+      }, timeoutMs);
     } catch (error) {
       // Arguments the kernel does not take: too long, or with a NUL in them.
       resolve({

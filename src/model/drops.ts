@@ -10,6 +10,8 @@ export interface DropCapture {
   readonly drops: readonly DropCount[];
   /** Drops that a selection of namespace or interface left out, as far as counted (BPF). Not in `events`. */
   readonly unselected?: number;
+  /** What would have been a better capture, and why it was not possible. Absent: nothing. */
+  readonly unavailable?: readonly { readonly backend: string; readonly reason: string }[];
 }
 
 export interface DropCount {

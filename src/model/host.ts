@@ -69,7 +69,7 @@ export interface HostFacts {
 }
 
 export interface CaptureOptions {
-  /** `auto` is tracefs. */
+  /** `auto`: BPF, or tracefs where that is not possible. */
   readonly backend: 'auto' | 'bpf' | 'tracefs';
 }
 

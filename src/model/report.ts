@@ -10,7 +10,14 @@ import type { UnreadStatus } from './reading.ts';
 export interface Report {
   schema: 'whydrop.report/1';
   tool: { name: 'whydrop'; version: string };
-  host: { hostname: string; kernel: string; distribution: string; recorded: boolean };
+  host: {
+    hostname: string;
+    kernel: string;
+    distribution: string;
+    recorded: boolean;
+    /** Whether whydrop ran as root. */
+    root: boolean;
+  };
   window: {
     /** ISO 8601. */
     startedAt: string;

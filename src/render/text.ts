@@ -253,7 +253,7 @@ function writeElsewhere(page: Page, { elsewhere }: Report, verbose: boolean): vo
 }
 
 function writeCouldNotLook(page: Page, report: Report, verbose: boolean): void {
-  const { notJudged, checks, capture } = report;
+  const { notJudged, checks, capture, host } = report;
   const moot = checks
     .filter(({ status }) => status === 'not-applicable')
     .map(({ id }) => `${id}: `);
@@ -264,27 +264,34 @@ function writeCouldNotLook(page: Page, report: Report, verbose: boolean): void {
       rulesByMissing.set(source, [...(rulesByMissing.get(source) ?? []), rule]);
     }
   }
-  const backends = verbose || capture.backend === 'none' ? capture.unavailable : [];
+  // With another capture it is a note. That of the check for drops is listed with what it could not judge.
+  const backends = capture.unavailable.filter(
+    ({ reason }) => capture.backend === 'none' && !rulesByMissing.has(`drops: ${reason}`),
+  );
   if (rulesByMissing.size === 0 && backends.length === 0) return;
 
   section(page, 'Could not look');
-  for (const { backend, reason } of backends) {
-    bullet(page, [`${backend} capture: ${reason}`]);
-  }
+  for (const unavailable of backends) bullet(page, [whyNot(unavailable)]);
   const groups = [...rulesByMissing].sort((a, b) => b[1].length - a[1].length);
   listed(page, groups, verbose, ([source, rules]) => {
     const causes = `${formatCountOf(rules.length, 'cause')} not judged`;
     const names = verbose || rules.length <= 2 ? `: ${rules.join(', ')}` : '';
     bullet(page, [source, { text: ` (${causes}${names})`, style: 'source' }]);
   });
-  if (checks.some(({ status }) => status === 'denied')) {
+  if (!host.root && checks.some(({ status }) => status === 'denied')) {
     bullet(page, ['Run it as root to see what was denied.']);
   }
 }
 
-function writeNotes(page: Page, { notes, checks, suppressed, crashed }: Report): void {
+function whyNot({ backend, reason }: Report['capture']['unavailable'][number]): string {
+  return `${backend} capture: ${reason}`;
+}
+
+function writeNotes(page: Page, report: Report): void {
+  const { notes, capture, checks, suppressed, crashed } = report;
   const lines = [
     ...notes,
+    ...(capture.backend === 'none' ? [] : capture.unavailable.map(whyNot)),
     ...checks.flatMap(({ id, notes = [] }) => notes.map((note) => `${id}: ${note}`)),
     ...suppressed.map(({ id, reason }) => `Suppressed: ${id} (${reason})`),
     ...crashed.map(({ id, error }) => `whydrop's own fault, please report it: ${id}: ${error}`),
@@ -352,7 +359,7 @@ function nextStep(report: Report): Content {
       : [whydrop('fix', ...target), ' shows each change, asks, applies it and measures again.'];
   }
   if (verdict === 'unknown') {
-    return checks.some(({ core, status }) => core === true && status === 'denied')
+    return !host.root && checks.some(({ core, status }) => core === true && status === 'denied')
       ? ['run it as root: ', { text: 'sudo ', style: 'command' }, whydrop('report', ...target)]
       : [
           whydrop('report', '--verbose', ...target),

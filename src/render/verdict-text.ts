@@ -72,11 +72,13 @@ function mainCause({ causes, totals }: Report): string[] {
 }
 
 /** What makes the numbers less than the whole truth. */
-function limits({ capture, window, elsewhere }: Report): string[] {
+function limits({ capture, window, elsewhere, verdict }: Report): string[] {
   const lines: string[] = [];
   if (capture.backend === 'none' && window.seconds > 0) {
+    // What makes a verdict unknown stands above this line.
+    const reason = verdict === 'unknown' ? undefined : capture.unavailable.at(-1)?.reason;
     lines.push(
-      ['Drops were not watched live, only counters compared', capture.unavailable[0]?.reason]
+      ['Drops were not watched live, only counters compared', reason]
         .filter((part) => part !== undefined)
         .join(': '),
     );

@@ -10,6 +10,7 @@ const PROGRAMS = [
   'conntrack',
   'ethtool',
   'perl',
+  'bpftool',
   'taskset',
   'nstat',
   'ping',

@@ -47,7 +47,8 @@ function transportOf(
   if (protocol === EtherType.ARP) return source === 0 ? {} : { arpOperation: source };
   if (protocol !== EtherType.IPv4 && protocol !== EtherType.IPv6) return {};
   if (ipProtocol === IpProtocol.ICMP || ipProtocol === IpProtocol.ICMPv6) {
-    return { icmp: { type: source >>> 8, code: source & 0xff } };
+    // A zero is a type, too: the other port tells whether it was read.
+    return destination === 0 ? {} : { icmp: { type: source >>> 8, code: source & 0xff } };
   }
   return source === 0 && destination === 0 ? {} : { ports: { source, destination } };
 }

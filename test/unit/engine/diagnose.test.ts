@@ -257,6 +257,26 @@ test.each([
   });
 });
 
+test('every way to watch drops that was tried is told, with its reason', async () => {
+  const tried = [
+    { way: 'bpf', reason: 'no libbpf' },
+    { way: 'tracefs', reason: 'no tracefs' },
+  ];
+  const neither = capturing({ ...unread('absent', 'no tracefs'), tried });
+  const blind = await reportOf({ checks: [neither] });
+  expect(blind.capture.unavailable).toEqual([
+    { backend: 'bpf', reason: 'no libbpf' },
+    { backend: 'tracefs', reason: 'no tracefs' },
+  ]);
+  expect(blind.verdict).toBe('unknown');
+
+  const unavailable = [{ backend: 'bpf', reason: 'no libbpf' }];
+  const second = capturing(ok({ ...captureOf([]), unavailable }));
+  const seeing = await reportOf({ checks: [second] });
+  expect(seeing.capture).toMatchObject({ backend: 'tracefs', unavailable });
+  expect(seeing.verdict).toBe('ok');
+});
+
 test('what crashed is told: rules and checks', async () => {
   const rule = ruleOf('rule', [], {
     judge: () => {

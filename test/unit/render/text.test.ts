@@ -128,6 +128,28 @@ describe('verdict', () => {
   });
 });
 
+test('a capture that is not the best is a note; none is a source that could not be looked at', async () => {
+  const unavailable = [{ backend: 'bpf', reason: 'No libbpf.' }];
+  const second = { ...quiet, capture: { ...quiet.capture, backend: 'tracefs', unavailable } };
+  const lines = await linesOf(second as Report);
+  expect(lines.slice(lines.indexOf('Notes'))[1]).toBe('  - bpf capture: No libbpf.');
+  expect(lines).not.toContain('Could not look');
+
+  const blind = { ...quiet, capture: { ...quiet.capture, backend: 'none', unavailable } };
+  const could = await linesOf(blind as Report);
+  expect(could.slice(could.indexOf('Could not look'))[1]).toBe('  - bpf capture: No libbpf.');
+  expect(could).not.toContain('Notes');
+});
+
+test('root is not told to become root', async () => {
+  const checks = [{ id: 'drops', core: true, status: 'denied', reason: 'No.', tookMs: 1 }];
+  const notJudged = [{ rule: 'r', missing: ['drops: No.'] }];
+  const denied = { ...quiet, verdict: 'unknown', checks, notJudged } as Report;
+  expect((await linesOf(denied)).join('\n')).toMatch(/Run it as root[^]*run it as root: sudo/);
+  const root = { ...denied, host: { ...denied.host, root: true } };
+  expect((await linesOf(root)).join('\n')).not.toMatch(/as root/);
+});
+
 describe('cause', () => {
   test('heading, labels, evidence, commands', async () => {
     const lines = await linesOf(sampleReport, { width: 120 });

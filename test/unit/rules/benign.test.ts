@@ -144,6 +144,7 @@ test.each<[Signature, string]>([
   ['IP_INADDRERRORS@ip_error', 'forwarding-disabled'],
   ['IP_INNOROUTES@ip6_pkt_discard 0x86dd', 'no-route-in'],
   ['IP_INHDR@ip_forward', 'ip-ttl-exceeded'],
+  ['NOT_SPECIFIED@skb_release_data', 'parts-of-packet'],
 ])('%s is harmless: %s', (signature, id) => {
   expect(accountOf([dropOf(signature, 7)])).toEqual({ [id]: 7 });
 });
