@@ -45,9 +45,16 @@ const statistics = {
   txFifo: ['tx', 'fifo_errors'],
   txCarrier: ['tx', 'carrier_errors'],
   txAborted: ['tx', 'aborted_errors'],
+  /** Late collisions: only on a half-duplex link, and only if the other end is not. */
+  txWindow: ['tx', 'window_errors'],
 } as const satisfies Readonly<Record<string, readonly ['rx' | 'tx', string]>>;
 
-type Statistic = keyof typeof statistics;
+export type Statistic = keyof typeof statistics;
+
+/** As sysfs and the counters call it: `rx_crc_errors`. */
+export function statisticName(key: Statistic): string {
+  return statistics[key].join('_');
+}
 
 export interface Link extends Readonly<Record<Statistic, bigint>> {
   /** Survives a rename; a new interface of the same name has another one. */
@@ -108,7 +115,7 @@ export default defineCheck<Links>({
   },
   *counters({ interfaces }) {
     for (const [name, link] of interfaces) {
-      for (const key of statisticKeys) yield [`${name}.${statistics[key].join('_')}`, link[key]];
+      for (const key of statisticKeys) yield [`${name}.${statisticName(key)}`, link[key]];
       yield [`${name}.rx_otherhost`, link.rxOtherhost ?? 0n];
     }
   },
@@ -120,7 +127,7 @@ export function otherhostRise(first: Link | undefined, last: Link | undefined): 
   return rise(first.rxOtherhost ?? 0n, last.rxOtherhost);
 }
 
-const statisticKeys = Object.keys(statistics) as readonly Statistic[];
+export const statisticKeys = Object.keys(statistics) as readonly Statistic[];
 
 async function readViaIp(host: Host): Promise<Reading<Links>> {
   const run = await host.run(command, { timeoutMs: 3000 });
@@ -208,7 +215,7 @@ async function readViaSysfs(host: Host): Promise<Reading<Links>> {
   if (names.status !== 'ok') return names;
   const files: readonly string[] = [
     ...attributes,
-    ...statisticKeys.map((key) => `statistics/${statistics[key].join('_')}`),
+    ...statisticKeys.map((key) => `statistics/${statisticName(key)}`),
   ];
   const paths = names.value.flatMap((name) => files.map((file) => `${directory}/${name}/${file}`));
   const readings = await host.readFiles(paths);

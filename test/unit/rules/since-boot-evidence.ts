@@ -1,9 +1,10 @@
 import * as fc from 'fast-check';
 import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Link, Links } from '../../../checks/link.ts';
-import { lossTemplates } from '../../../checks/nic-drivers.ts';
+import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
@@ -61,6 +62,11 @@ function conntrack(): fc.Arbitrary<Conntrack> {
   );
 }
 
+function cpu(): fc.Arbitrary<CpuTimes> {
+  const one = fc.record({ cpu: fc.nat(8), total: u64, softirq: u64, steal: u64 });
+  return fc.record({ cpus: fc.uniqueArray(one, { selector: ({ cpu }) => cpu }) });
+}
+
 function emptyCapture(): fc.Arbitrary<DropCapture> {
   return fc.record({
     backend: fc.constantFrom('tracefs', 'bpf'),
@@ -73,7 +79,7 @@ function emptyCapture(): fc.Arbitrary<DropCapture> {
 
 function ethtool(): fc.Arbitrary<Nics> {
   const statistic = fc.oneof(
-    fc.constantFrom(...lossTemplates).map((template) => template.replaceAll('N', '0')),
+    fc.constantFrom(...knownTemplates).map((template) => template.replaceAll('N', '0')),
     fc.constantFrom('rx_ring_drops', 'rx_dropped', 'temperature'),
     fc.string(),
   );
@@ -82,11 +88,14 @@ function ethtool(): fc.Arbitrary<Nics> {
   const nic: fc.Arbitrary<Nic> = fc.record(
     {
       statistics: fc.array(fc.tuple(statistic, u64)).map((entries) => new Map(entries)),
+      txTimeouts: u64,
       settings: fc.record(
         {
           driver: drivers,
           ring: fc.record({ rx: size, rxMax: size, tx: size, txMax: size }, { requiredKeys: [] }),
           rxQueues: fc.nat(64),
+          duplex: fc.constantFrom('full', 'half'),
+          speedMbps: fc.nat(100_000),
         },
         { requiredKeys: [] },
       ),
@@ -274,6 +283,7 @@ function sysctl(): fc.Arbitrary<Sysctl> {
  */
 export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   conntrack: conntrack(),
+  cpu: cpu(),
   drops: emptyCapture(),
   ethtool: ethtool(),
   firewall: firewall(),
