@@ -104,7 +104,7 @@ function causesOf(
     name,
     netns,
     owners,
-  }: Pick<Results, 'name'> & Pick<HostFacts, 'netns'> & Pick<DropCapture, 'owners'>,
+  }: Pick<Results, 'name'> & Pick<HostFacts, 'netns'> & { readonly owners: DropCapture['owners'] },
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
