@@ -12,7 +12,7 @@ import { severityOf } from './rank.ts';
 import { reconcile } from './reconcile.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, interfaceOf } from './whereabouts.ts';
+import { flowsOf, interfaceOf, whereaboutsOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -133,13 +133,18 @@ function isAskedFor({ scope }: UnrankedCause, interfaces: readonly string[]): bo
   );
 }
 
-function benignOf(findings: readonly JudgedFinding[], { claimed }: Attribution): Report['benign'] {
+function benignOf(
+  findings: readonly JudgedFinding[],
+  { claimed, sources }: Attribution,
+): Report['benign'] {
   return findings
-    .flatMap(({ rule, finding }) =>
-      finding.kind === 'benign'
-        ? [{ id: rule.id, packets: claimed.get(finding) ?? 0, text: finding.text }]
-        : [],
-    )
+    .flatMap(({ rule, finding }) => {
+      if (finding.kind !== 'benign') return [];
+      const { id } = rule;
+      const drops = sources.get(finding) ?? new Map<DropCount, number>();
+      const packets = claimed.get(finding) ?? 0;
+      return [{ id, packets, text: finding.text, ...whereaboutsOf(drops) }];
+    })
     .filter(({ packets }) => packets > 0)
     .sort((a, b) => b.packets - a.packets);
 }
@@ -232,8 +237,9 @@ function coreUnread(
   });
 }
 
-function reportDrops({ reason, location, protocol, packets }: DropCount): ReportDrops {
-  return { reason, location, protocol, packets };
+function reportDrops(drop: DropCount): ReportDrops {
+  const { reason, location, protocol, packets } = drop;
+  return { reason, location, protocol, packets, ...whereaboutsOf(new Map([[drop, packets]])) };
 }
 
 function packetsOf(parts: readonly { readonly packets: number }[]): number {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { placeDrops } from '../../../src/engine/place.ts';
-import { flowsOf, interfaceOf } from '../../../src/engine/whereabouts.ts';
-import type { DropCount, DropDetails } from '../../../src/model/drops.ts';
+import { flowsOf, interfaceOf, whereaboutsOf } from '../../../src/engine/whereabouts.ts';
+import { EtherType, type DropCount, type DropDetails } from '../../../src/model/drops.ts';
 import { captureOf } from './scripted.ts';
 
 const HERE = 4026532000;
@@ -79,4 +79,22 @@ test('flows are named busiest first, and said to be estimates when they are', ()
   const estimate = drop(9, { topFlows: [flow(9, '10.0.0.1')], flowsApproximate: true });
   expect(flowsOf(new Map([[estimate, 9]]))[0]?.text).toMatch(/^about 9 of them/);
   expect(flowsOf(new Map([[drop(9), 9]]))).toEqual([]);
+});
+
+test('a flow is told by what distinguishes it: VLAN, ARP operation, type of ICMP', () => {
+  const ends = { source: '10.0.0.1', destination: '10.0.0.2', packets: 1 };
+  const told = (protocol: number, details: Partial<DropDetails>): unknown => {
+    const kind = { ...drop(1, details), protocol };
+    return whereaboutsOf(new Map([[kind, 1]]));
+  };
+  const arp = told(EtherType.ARP, { ipProtocol: null, topFlows: [{ ...ends, arpOperation: 1 }] });
+  expect(arp).toEqual({
+    interface: 'eth0',
+    flows: [{ flow: 'ARP request 10.0.0.1 → 10.0.0.2', packets: 1 }],
+  });
+  const icmp = { ...ends, vlan: 7, icmp: { type: 3, code: 1 } };
+  expect(told(EtherType.IPv4, { ipProtocol: 1, topFlows: [icmp] })).toMatchObject({
+    flows: [{ flow: 'VLAN 7 ICMP type 3 code 1 10.0.0.1 → 10.0.0.2' }],
+  });
+  expect(whereaboutsOf(new Map([[drop(9), 9]]))).toEqual({});
 });
