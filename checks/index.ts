@@ -4,22 +4,32 @@ import conntrack from './conntrack.ts';
 import drops from './drops.ts';
 import ethtool from './ethtool.ts';
 import firewall from './firewall.ts';
+import fragments from './fragments.ts';
 import link from './link.ts';
+import neighbours from './neighbours.ts';
 import qdisc from './qdisc.ts';
+import routes from './routes.ts';
 import snmp from './snmp.ts';
 import sockets from './sockets.ts';
 import softnet from './softnet.ts';
+import subnets from './subnets.ts';
 import sysctl from './sysctl.ts';
+import xfrm from './xfrm.ts';
 
 export const checks: readonly AnyCheck[] = [
   conntrack,
   drops,
   ethtool,
   firewall,
+  fragments,
   link,
+  neighbours,
   qdisc,
+  routes,
   snmp,
   sockets,
   softnet,
+  subnets,
   sysctl,
+  xfrm,
 ];
