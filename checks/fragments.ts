@@ -26,7 +26,7 @@ export default defineCheck<Fragments>({
   title: 'Memory of IP fragments',
   sources: [...files, ...limitFiles],
   // The memory is given back when a datagram is complete: only its peak tells.
-  sampleEveryMs: 250,
+  sampleEveryMs: 500,
   async read(host) {
     const [text4, text6, limit4, limit6] = await host.readFiles([...files, ...limitFiles]);
     if (text4?.status !== 'ok') return text4 ?? unread('crashed', `${files[0]}: no answer`);

@@ -10,6 +10,7 @@ const PROGRAMS = {
   ethtool: 'ethtool',
   ping: 'iputils-ping',
   perl: 'perl',
+  clang: 'clang',
 };
 
 process.env.PATH += ':/usr/sbin:/sbin';

@@ -3,7 +3,16 @@ import routes, { type RefusingRoute } from '../../checks/routes.ts';
 import snmp from '../../checks/snmp.ts';
 import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
-import { areStray, diedHere, dropsOf, receivedPackets, risen, seen, strays } from './evidence.ts';
+import {
+  areStray,
+  diedHere,
+  dropsOf,
+  knownByDrops,
+  receivedPackets,
+  risen,
+  seen,
+  strays,
+} from './evidence.ts';
 import { inNetwork } from './networks.ts';
 import { refusingText } from './route-evidence.ts';
 
@@ -46,11 +55,11 @@ export default defineRule({
     return [
       {
         kind: 'cause',
-        confidence: matching.length > 0 ? 'certain' : 'likely',
+        confidence: matching.length > 0 ? 'certain' : window.severalNetns ? 'possible' : 'likely',
         packets,
         traffic: receivedPackets(snmp),
         // Somebody put it there.
-        severityAtMost: 'warning',
+        severityAtMost: knownByDrops(window).most,
         scope: only !== undefined && matching.length === 1 ? { rule: only.text } : {},
         because: [
           ...seen(packets, 'where the routing table refuses a packet to be forwarded'),

@@ -8,6 +8,7 @@ import type {
   Finding,
   JudgeWindow,
   Observation,
+  Severity,
 } from '../../src/model/rule.ts';
 import { lostInward } from '../netfilter/ip-gaps.ts';
 
@@ -110,4 +111,16 @@ export function diedHere(
     const ofProtocol = packetsOf(drops.filter((drop) => drop.protocol === protocol));
     return sum + Math.min(ofProtocol, lostInward(snmp, protocol));
   }, 0);
+}
+
+/**
+ * How sure a cause may be that is known by its drops alone: where these may be of another namespace, what
+ * vanished here is no more than a hint.
+ */
+export function knownByDrops({
+  severalNetns,
+}: JudgeWindow): Pick<CauseFinding, 'confidence'> & { readonly most: Severity } {
+  return severalNetns
+    ? { confidence: 'possible', most: 'notice' }
+    : { confidence: 'certain', most: 'warning' };
 }

@@ -31,25 +31,37 @@ export const REASSEMBLY = [
   'ip6frag_expire_frag_queue',
 ];
 
-/** ReasmFails counts timeouts, overtaken and overlapping datagrams, and fragments refused for want of memory. */
+/** Where a fragment that just came is freed. Those that waited have no interface any more: they are purged. */
+const ARRIVAL = ['ip_defrag', 'ip_frag_queue', 'ipv6_frag_rcv', 'ip6_frag_queue'];
+
+/**
+ * ReasmFails counts timeouts, overtaken and overlapping datagrams, and fragments refused for want of
+ * memory. Only the last are freed on arrival without a reason; without a capture all of the rest may be such.
+ */
 export function fragmentLosses(
   snmp: Sampled<Snmp>,
   drops: DropCapture | undefined,
 ): readonly FragmentLosses[] {
-  const tooFar = packetsOf(dropsOf(drops, { reasons: ['FRAG_TOO_FAR'] }));
   return ([4, 6] as const).map((version) => {
     const prefix = version === 4 ? 'Ip' : 'Ip6';
+    const protocol = version === 4 ? EtherType.IPv4 : EtherType.IPv6;
     const own = (name: string) => risen(snmp, `${prefix}.${name}`);
     const timedOut = own('ReasmTimeout');
     const fails = Math.max(0, own('ReasmFails') - timedOut);
     const overlaps = version === 4 ? risen(snmp, 'IpExt.ReasmOverlaps') : 0;
-    const disordered = Math.min(fails, overlaps + (version === 4 ? tooFar : 0));
+    const onArrival =
+      drops === undefined
+        ? fails
+        : packetsOf(
+            dropsOf(drops, { reasons: ['NOT_SPECIFIED', null], locations: ARRIVAL, protocol }),
+          );
+    const refused = Math.max(0, Math.min(fails, onArrival) - overlaps);
     return {
       version,
-      protocol: version === 4 ? EtherType.IPv4 : EtherType.IPv6,
+      protocol,
       timedOut,
-      disordered,
-      refused: fails - disordered,
+      disordered: fails - refused,
+      refused,
       reassembled: own('ReasmOKs'),
     };
   });

@@ -54,7 +54,7 @@ export default defineRule({
     return [
       {
         kind: 'cause',
-        confidence: 'certain',
+        confidence: timedOut >= disordered ? 'certain' : 'likely',
         packets,
         traffic: { packets: whole + packets, what: 'datagrams that came in fragments' },
         // Lost elsewhere.
@@ -66,6 +66,14 @@ export default defineRule({
             ['Ip.ReasmTimeout', 'Ip6.ReasmTimeout'],
             'datagrams were not complete in time',
           ),
+          ...(disordered > 0
+            ? [
+                {
+                  source: 'nstat IpReasmFails, without timeouts and refusals',
+                  text: `${disordered} datagrams were overtaken by too many newer ones of their sender, or their fragments overlap`,
+                },
+              ]
+            : []),
           ...counted(snmp, ['IpExt.ReasmOverlaps'], 'fragments overlap others'),
           ...counted(snmp, ['Ip.ReasmOKs', 'Ip6.ReasmOKs'], 'datagrams were put together'),
         ],

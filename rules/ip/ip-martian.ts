@@ -7,6 +7,7 @@ import {
   areStray,
   diedHere,
   dropsOf,
+  knownByDrops,
   packetsOf,
   receivedPackets,
   seen,
@@ -57,15 +58,16 @@ export default defineRule({
         window,
       );
     }
+    const sure = knownByDrops(window);
     const toLoopback = packetsOf(dropsOf(drops, { reasons: ['IP_LOCALNET'] }));
     return [
       {
         kind: 'cause',
-        confidence: window.severalNetns ? 'likely' : 'certain',
+        confidence: sure.confidence,
         packets,
         traffic: receivedPackets(snmp),
         // Somebody else's mistake, or a scan.
-        severityAtMost: toLoopback > packets / 2 ? 'warning' : 'notice',
+        severityAtMost: toLoopback > packets / 2 ? sure.most : 'notice',
         scope: {},
         because: [
           ...REASONS.flatMap((reason) =>

@@ -3,7 +3,7 @@ import link from '../../checks/link.ts';
 import snmp from '../../checks/snmp.ts';
 import type { DropCount } from '../../src/model/drops.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { areStray, diedHere, dropsOf, receivedPackets, seen } from './evidence.ts';
+import { areStray, diedHere, dropsOf, knownByDrops, receivedPackets, seen } from './evidence.ts';
 
 const REASON = 'IP_LOCAL_SOURCE';
 const SOURCE_MAC = { from: 6, to: 12 };
@@ -37,10 +37,10 @@ export default defineRule({
     return [
       {
         kind: 'cause',
-        confidence: 'likely',
+        confidence: window.severalNetns ? 'possible' : 'likely',
         packets,
         traffic: receivedPackets(snmp),
-        severityAtMost: areStray(packets, window) ? 'notice' : 'warning',
+        severityAtMost: areStray(packets, window) ? 'notice' : knownByDrops(window).most,
         scope: {},
         because: [
           ...seen(packets, `with the reason ${REASON}`),

@@ -1,7 +1,15 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { areStray, diedHere, dropsOf, receivedPackets, seen, strays } from './evidence.ts';
+import {
+  areStray,
+  diedHere,
+  dropsOf,
+  knownByDrops,
+  receivedPackets,
+  seen,
+  strays,
+} from './evidence.ts';
 
 const REASON = 'UNICAST_IN_L2_MULTICAST';
 
@@ -33,14 +41,15 @@ export default defineRule({
         window,
       );
     }
+    const sure = knownByDrops(window);
     return [
       {
         kind: 'cause',
-        confidence: window.severalNetns ? 'likely' : 'certain',
+        confidence: sure.confidence,
         packets,
         traffic: receivedPackets(snmp),
         // Somebody set it.
-        severityAtMost: 'warning',
+        severityAtMost: sure.most,
         scope: {},
         because: [...seen(packets, `with the reason ${REASON}`)],
         means:

@@ -15,6 +15,8 @@ const REASON = 'NEIGH_CREATEFAIL';
 const FILLING_SHARE = 0.9;
 /** No less than this is worth a change of the setting; the default is 1,024. */
 const SMALLEST_LIMIT = 4096;
+/** So much of the table for addresses that do not answer: somebody tries them one by one, and would fill any table. */
+const SCAN_SHARE = 0.5;
 /** A planning figure: struct neighbour with its hash slot and a queue that is empty. */
 const ENTRY_BYTES = 512;
 
@@ -105,7 +107,7 @@ export default defineRule({
               because: 'these packets did not wait for an answer: no entry could be made for them',
             },
           ],
-          fixes: limit === undefined ? [] : [raise(table, limit, peak, packets, sysctl?.last)],
+          fixes: fixesFor(table, limit, peak, packets, evidence),
           claims: [
             { reason: REASON, protocol: table.protocol, packets },
             { reason: null, location: table.location, packets },
@@ -168,6 +170,38 @@ function filling(table: Table, peak: number, limit: number): readonly CauseFindi
       claims: [],
     },
   ];
+}
+
+function fixesFor(
+  table: Table,
+  limit: number | undefined,
+  peak: number,
+  refused: number,
+  { neighbours, sysctl }: Settings,
+): readonly Fix[] {
+  if ((neighbours.last.silent?.count ?? 0) >= peak * SCAN_SHARE) {
+    return [
+      {
+        id: `stop-the-scan-${table.name}`,
+        title: 'Find who asks for addresses that nobody has',
+        risk: 'none',
+        cost: 'none here',
+        takesEffect: 'at-once',
+        steps: [
+          {
+            kind: 'manual',
+            text: 'Most entries are for addresses that do not answer. ip neigh show nud failed nud incomplete lists them; stop the program, or block at the firewall the traffic, that goes to them. A larger table would fill as well.',
+          },
+        ],
+      },
+    ];
+  }
+  return limit === undefined ? [] : [raise(table, limit, peak, refused, sysctl?.last)];
+}
+
+interface Settings {
+  readonly neighbours: Sampled<Neighbours>;
+  readonly sysctl: Sampled<Sysctl> | undefined;
 }
 
 /** Twice the peak, and room for what was refused, within four times the old value or the smallest sensible one. */

@@ -52,8 +52,10 @@ export default defineRule({
       ...dropsOf(drops, { reasons: ['NOT_SPECIFIED', null], locations: LOCATIONS }),
     ];
     const told = risen(snmp, 'Icmp.OutDestUnreachs', 'Icmp6.OutDestUnreachs');
-    // Local senders are told of each packet; of those of other namespaces, nobody here is.
-    const packets = window.severalNetns ? Math.min(packetsOf(events), told) : packetsOf(events);
+    const silent = neighbours?.last.silent;
+    // Local senders are told of each packet; with all neighbours well, they are told of something else.
+    const mostHere = !window.severalNetns ? Infinity : silent?.count === 0 ? 0 : told;
+    const packets = Math.min(packetsOf(events), mostHere);
     const claims: readonly Claim[] = [
       { reason: Object.keys(REASONS), packets },
       { reason: 'NOT_SPECIFIED', location: LOCATIONS, packets },
@@ -66,7 +68,6 @@ export default defineRule({
         window,
       );
     }
-    const silent = neighbours?.last.silent;
     const gateway = silent?.named.find(({ gateway }) => gateway);
     const [only] = silent?.named ?? [];
     const one = gateway ?? (silent?.count === 1 ? only : undefined);

@@ -13,6 +13,7 @@ const PROGRAMS = [
   'taskset',
   'nstat',
   'ping',
+  'clang',
 ];
 
 /**
