@@ -5,13 +5,18 @@ import cpu from './cpu.ts';
 import drops from './drops.ts';
 import ethtool from './ethtool.ts';
 import firewall from './firewall.ts';
+import fragments from './fragments.ts';
 import link from './link.ts';
+import neighbours from './neighbours.ts';
 import nfqueue from './nfqueue.ts';
 import qdisc from './qdisc.ts';
+import routes from './routes.ts';
 import snmp from './snmp.ts';
 import sockets from './sockets.ts';
 import softnet from './softnet.ts';
+import subnets from './subnets.ts';
 import sysctl from './sysctl.ts';
+import xfrm from './xfrm.ts';
 
 export const checks: readonly AnyCheck[] = [
   conntrack,
@@ -19,11 +24,16 @@ export const checks: readonly AnyCheck[] = [
   drops,
   ethtool,
   firewall,
+  fragments,
   link,
+  neighbours,
   nfqueue,
   qdisc,
+  routes,
   snmp,
   sockets,
   softnet,
+  subnets,
   sysctl,
+  xfrm,
 ];

@@ -4,10 +4,13 @@ import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import {
   counterOf,
+  isObject,
   numberOf,
   objectOf,
   parseIprouteJson,
+  programOf,
   textOf,
+  type BpfProgram,
   type JsonObject,
 } from './iproute-json.ts';
 
@@ -88,10 +91,19 @@ export interface Link extends Readonly<Record<Statistic, bigint>> {
   readonly promiscuity?: number;
   /** An XDP program is attached. Unknown when iproute2 is missing. */
   readonly xdp?: boolean;
+  /** The programs and how they run. Unknown when iproute2 is missing. */
+  readonly xdpPrograms?: readonly XdpProgram[];
+  /** Hardware address, as `ip` prints it: `02:42:ac:11:00:02`. */
+  readonly address?: string;
   /** Queue length in packets, for qdiscs and tun devices. */
   readonly txQueueLength?: number;
   /** Times the link went up or down. */
   readonly carrierChanges?: bigint;
+}
+
+export interface XdpProgram extends BpfProgram {
+  /** `generic` runs in the stack, `native` in the driver, `offload` in the card. */
+  readonly mode: 'generic' | 'native' | 'offload';
 }
 
 const command = ['ip', '-j', '-s', '-s', '-d', 'link', 'show'] as const;
@@ -184,6 +196,8 @@ function linkFromJson(object: JsonObject): Link | undefined {
     xdp: 'xdp' in object,
     ...defined({
       rxOtherhost: counterOf(rx, 'otherhost'),
+      xdpPrograms: xdpPrograms(objectOf(object, 'xdp')),
+      address: textOf(object, 'address'),
       kind: textOf(info, 'info_kind'),
       portKind: textOf(info, 'info_slave_kind'),
       portState,
@@ -198,6 +212,24 @@ function linkFromJson(object: JsonObject): Link | undefined {
       carrierChanges: counterOf(tx, 'carrier_changes'),
     }),
   };
+}
+
+/** XDP_ATTACHED_DRV, _SKB and _HW of include/uapi/linux/if_link.h. */
+const xdpModes: ReadonlyMap<number, XdpProgram['mode']> = new Map([
+  [1, 'native'],
+  [2, 'generic'],
+  [3, 'offload'],
+]);
+
+/** `{"mode":2,"prog":{…},"attached":[{"mode":2,"prog":{…}}]}`; `attached` is newer, and has them all. */
+function xdpPrograms(xdp: JsonObject): readonly XdpProgram[] | undefined {
+  const attached: readonly unknown[] = Array.isArray(xdp['attached']) ? xdp['attached'] : [xdp];
+  const programs = attached.filter(isObject).flatMap((entry) => {
+    const program = programOf(objectOf(entry, 'prog'));
+    const mode = xdpModes.get(numberOf(entry, 'mode') ?? 0);
+    return program === undefined || mode === undefined ? [] : [{ ...program, mode }];
+  });
+  return programs.length === 0 ? undefined : programs;
 }
 
 const attributes = [

@@ -5,19 +5,38 @@ import irqRssImbalance from './cpu/irq-rss-imbalance.ts';
 import rpsFlowLimit from './cpu/rps-flow-limit.ts';
 import softnetBacklog from './cpu/softnet-backlog.ts';
 import softnetSqueeze from './cpu/softnet-squeeze.ts';
+import blackholeRoute from './ip/blackhole-route.ts';
 import forwardingDisabled from './ip/forwarding-disabled.ts';
 import icmpNoise from './ip/icmp-noise.ts';
+import icmpRatelimit from './ip/icmp-ratelimit.ts';
+import ipFragMemory from './ip/ip-frag-memory.ts';
+import ipFragTimeout from './ip/ip-frag-timeout.ts';
+import ipHeaderErrors from './ip/ip-header-errors.ts';
+import ipMartian from './ip/ip-martian.ts';
 import ipRpfilter from './ip/ip-rpfilter.ts';
 import ipTtlExceeded from './ip/ip-ttl-exceeded.ts';
+import ipUnknownProto from './ip/ip-unknown-proto.ts';
 import ipv6Disabled from './ip/ipv6-disabled.ts';
+import ipv6NdiscReject from './ip/ipv6-ndisc-reject.ts';
 import multicastNotJoined from './ip/multicast-not-joined.ts';
 import noRouteIn from './ip/no-route-in.ts';
+import noRouteOut from './ip/no-route-out.ts';
+import ownSourceAddress from './ip/own-source-address.ts';
 import partsOfPacket from './ip/parts-of-packet.ts';
+import pmtuBlackhole from './ip/pmtu-blackhole.ts';
+import unicastInL2Multicast from './ip/unicast-in-l2-multicast.ts';
+import xfrmPolicy from './ip/xfrm-policy.ts';
 import arpNoise from './l2/arp-noise.ts';
 import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
 import linkStartUp from './l2/link-start-up.ts';
+import tcEgressDrop from './l2/tc-egress-drop.ts';
+import tcIngressDrop from './l2/tc-ingress-drop.ts';
+import xdpDrop from './l2/xdp-drop.ts';
+import arpConflictOrFlux from './neigh/arp-conflict-or-flux.ts';
+import neighTableOverflow from './neigh/neigh-table-overflow.ts';
+import neighUnresolved from './neigh/neigh-unresolved.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfConntrackInsertFailed from './netfilter/nf-conntrack-insert-failed.ts';
 import nfConntrackInvalid from './netfilter/nf-conntrack-invalid.ts';
@@ -57,19 +76,38 @@ export const rules: readonly AnyRule[] = [
   rpsFlowLimit,
   softnetBacklog,
   softnetSqueeze,
+  blackholeRoute,
   forwardingDisabled,
   icmpNoise,
+  icmpRatelimit,
+  ipFragMemory,
+  ipFragTimeout,
+  ipHeaderErrors,
+  ipMartian,
   ipRpfilter,
   ipTtlExceeded,
+  ipUnknownProto,
   ipv6Disabled,
+  ipv6NdiscReject,
   multicastNotJoined,
   noRouteIn,
+  noRouteOut,
+  ownSourceAddress,
   partsOfPacket,
+  pmtuBlackhole,
+  unicastInL2Multicast,
+  xfrmPolicy,
   arpNoise,
   deviceChange,
   l2Otherhost,
   l2UnhandledProto,
   linkStartUp,
+  tcEgressDrop,
+  tcIngressDrop,
+  xdpDrop,
+  arpConflictOrFlux,
+  neighTableOverflow,
+  neighUnresolved,
   nfConntrackFull,
   nfConntrackInsertFailed,
   nfConntrackInvalid,

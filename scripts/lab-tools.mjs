@@ -12,6 +12,7 @@ const PROGRAMS = {
   perl: 'perl',
   tshark: 'tshark',
   bpftool: 'bpftool',
+  clang: 'clang',
 };
 
 process.env.PATH += ':/usr/sbin:/sbin';

@@ -7,7 +7,8 @@ export interface Fault {
   readonly name: string;
   /** Cause id that must be the only one. */
   readonly cause: string;
-  readonly confidence: Confidence;
+  /** Under tracefs, which does not tell namespaces, some causes are less sure. */
+  readonly confidence: Confidence | Readonly<Record<Backend, Confidence>>;
   /** What else of the cause's scope must be told under each capture, beside the receiver's namespace. */
   readonly scope?: Scope;
   /** Interface that the BPF capture must tell. Default: vb. Null: none, the packets died apart from one. */

@@ -76,7 +76,7 @@ function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): v
   expect(first, JSON.stringify(report, null, 1)).toMatchObject({
     rank: 1,
     id: fault.cause,
-    confidence: fault.confidence,
+    confidence: confidenceUnder(capture.backend, fault),
     scope: {
       netns: b,
       ...(capture.backend === 'bpf' && iface !== null && { interface: iface }),
@@ -94,6 +94,11 @@ function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): v
   expect(planFixes(report).apply.length > 0, 'whydrop can apply a fix').toBe(
     fault.cure !== undefined,
   );
+}
+
+function confidenceUnder(backend: Report['capture']['backend'], { confidence }: Fault): string {
+  if (typeof confidence === 'string') return confidence;
+  return backend === 'none' ? '' : confidence[backend];
 }
 
 /** fix → the counter stops → undo → every setting as before. */

@@ -15,6 +15,7 @@ const PROGRAMS = [
   'nstat',
   'ping',
   'tshark',
+  'clang',
 ];
 
 /**

@@ -3,14 +3,19 @@ import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import type { Fragments } from '../../../checks/fragments.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
+import type { Neighbours } from '../../../checks/neighbours.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
+import type { Routes } from '../../../checks/routes.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
+import type { Subnets } from '../../../checks/subnets.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
+import type { Xfrm } from '../../../checks/xfrm.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
 import { linkOf } from './evidence.ts';
 
@@ -152,6 +157,64 @@ function firewall(): fc.Arbitrary<Firewall> {
   });
 }
 
+function fragments(): fc.Arbitrary<Fragments> {
+  const memory = fc.record(
+    { datagrams: fc.nat(), bytes: fc.nat(), limitBytes: fc.nat() },
+    { requiredKeys: ['datagrams', 'bytes'] },
+  );
+  return fc.record({ ipv4: memory, ipv6: memory }, { requiredKeys: [] });
+}
+
+function neighbours(): fc.Arbitrary<Neighbours> {
+  const silent = fc.record({
+    count: fc.nat(1000),
+    named: fc.array(fc.record({ address: fc.string(), device: name, gateway: fc.boolean() })),
+  });
+  return fc.record(
+    {
+      entries: everyName(fc.nat(), []) as fc.Arbitrary<Neighbours['entries']>,
+      counters: everyName(u64, ['arp_cache.table_fulls']),
+      silent,
+    },
+    { requiredKeys: ['entries', 'counters'] },
+  );
+}
+
+function routes(): fc.Arbitrary<Routes> {
+  const refusing = fc.record({
+    type: fc.constantFrom('blackhole', 'unreachable', 'prohibit'),
+    kind: fc.constantFrom('route', 'rule'),
+    family: fc.constantFrom(4 as const, 6 as const),
+    destination: fc.constantFrom('198.51.100.0/24', 'default', '2001:db8::/32'),
+    text: fc.string(),
+  });
+  const tables = fc.record({
+    refusing: fc.array(refusing),
+    defaults: fc.subarray([4 as const, 6 as const]).map((families) => new Set(families)),
+  });
+  return fc.record(
+    { failures: everyName(u64, ['rt_cache.in_no_route']), tables },
+    { requiredKeys: ['failures'] },
+  );
+}
+
+function subnets(): fc.Arbitrary<Subnets> {
+  const settings = fc.record({
+    arp_ignore: fc.nat(8),
+    arp_announce: fc.nat(2),
+    arp_filter: fc.nat(1),
+  });
+  const shared = fc.record({
+    network: fc.constantFrom('10.0.0.0/24', '169.254.0.0/16'),
+    interfaces: fc.array(fc.tuple(name, settings)).map((entries) => new Map(entries)),
+  });
+  return fc.record({ shared: fc.array(shared) });
+}
+
+function xfrm(): fc.Arbitrary<Xfrm> {
+  return fc.record({ counters: everyName(u64, ['XfrmInTmplMismatch', 'XfrmOutPolBlock']) });
+}
+
 function link(): fc.Arbitrary<Links> {
   const counters = Object.entries(linkOf()).filter(([, value]) => typeof value === 'bigint');
   const one: fc.Arbitrary<Link> = fc
@@ -168,6 +231,8 @@ function link(): fc.Arbitrary<Links> {
         master: name,
         rxOtherhost: u64,
         promiscuity: fc.nat(3),
+        xdp: fc.boolean(),
+        address: fc.constant('02:00:00:00:00:01'),
         carrierChanges: u64,
       },
       { requiredKeys: ['counters'] },
@@ -287,11 +352,16 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   drops: emptyCapture(),
   ethtool: ethtool(),
   firewall: firewall(),
+  fragments: fragments(),
   link: link(),
   nfqueue: nfqueue(),
+  neighbours: neighbours(),
   qdisc: qdisc(),
+  routes: routes(),
   snmp: snmp(),
   sockets: sockets(),
   softnet: softnet(),
+  subnets: subnets(),
   sysctl: sysctl(),
+  xfrm: xfrm(),
 };
