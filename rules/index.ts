@@ -16,6 +16,10 @@ import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
 import linkStartUp from './l2/link-start-up.ts';
+import macvlanBroadcastQueue from './l2/macvlan-broadcast-queue.ts';
+import tunTapQueueFull from './l2/tun-tap-queue-full.ts';
+import vethPeer from './l2/veth-peer.ts';
+import vxlanMisconfig from './l2/vxlan-misconfig.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfConntrackInsertFailed from './netfilter/nf-conntrack-insert-failed.ts';
 import nfConntrackInvalid from './netfilter/nf-conntrack-invalid.ts';
@@ -53,6 +57,10 @@ export const rules: readonly AnyRule[] = [
   l2Otherhost,
   l2UnhandledProto,
   linkStartUp,
+  macvlanBroadcastQueue,
+  tunTapQueueFull,
+  vethPeer,
+  vxlanMisconfig,
   nfConntrackFull,
   nfConntrackInsertFailed,
   nfConntrackInvalid,

@@ -2,9 +2,10 @@ import drops from '../../checks/drops.ts';
 import link, { type Link } from '../../checks/link.ts';
 import qdisc from '../../checks/qdisc.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
+import { onlyToGroups } from '../to-groups.ts';
 import { queueRises } from './queue-rises.ts';
 
 /**
@@ -72,7 +73,7 @@ function finding(
     confidence: sent === 0 ? 'certain' : 'likely',
     packets,
     traffic: { packets: packets + sent, what: `packets to be sent through ${name}` },
-    ...(packets < CHATTER_PACKETS || onlyToGroups(capture, name)
+    ...(packets < CHATTER_PACKETS || onlyToGroups(refused(capture, name))
       ? { severityAtMost: 'notice' as const }
       : {}),
     scope: { interface: name },
@@ -116,15 +117,8 @@ function finding(
   };
 }
 
-/** Everything that the capture saw was for a group or for everybody: chatter nobody waits for. */
-function onlyToGroups(capture: DropCapture | undefined, name: string): boolean {
-  const flows = (capture?.drops ?? [])
-    .filter(({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name)
-    .flatMap(({ details }) => details?.topFlows ?? []);
-  return (
-    flows.length > 0 &&
-    flows.every(({ destination }) =>
-      /^(?:22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff[0-9a-f]{2}:/i.test(destination),
-    )
+function refused(capture: DropCapture | undefined, name: string): readonly DropCount[] {
+  return (capture?.drops ?? []).filter(
+    ({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name,
   );
 }
