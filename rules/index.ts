@@ -12,6 +12,9 @@ import multicastNotJoined from './ip/multicast-not-joined.ts';
 import noRouteIn from './ip/no-route-in.ts';
 import partsOfPacket from './ip/parts-of-packet.ts';
 import arpNoise from './l2/arp-noise.ts';
+import bridgeLoopOrBadMac from './l2/bridge-loop-or-bad-mac.ts';
+import bridgeNoTarget from './l2/bridge-no-target.ts';
+import bridgeStpBlocked from './l2/bridge-stp-blocked.ts';
 import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
@@ -53,6 +56,9 @@ export const rules: readonly AnyRule[] = [
   noRouteIn,
   partsOfPacket,
   arpNoise,
+  bridgeLoopOrBadMac,
+  bridgeNoTarget,
+  bridgeStpBlocked,
   deviceChange,
   l2Otherhost,
   l2UnhandledProto,

@@ -46,7 +46,7 @@ function finding(
   { interfaces }: Links,
   capture: DropCapture,
 ): readonly CauseFinding[] {
-  const [child] = [...interfaces].filter(
+  const child = [...interfaces].find(
     ([, { kind, lower }]) => kind !== undefined && /^(?:macv|ipv)/.test(kind) && lower === name,
   );
   const seen = dropsAt(capture, FULL, name);
@@ -101,7 +101,14 @@ function finding(
                   {
                     kind: 'command',
                     argv: [
-                      ...['ip', 'link', 'set', 'dev', child[0], 'type', 'macvlan', 'bcqueuelen'],
+                      'ip',
+                      'link',
+                      'set',
+                      'dev',
+                      child[0],
+                      'type',
+                      'macvlan',
+                      'bcqueuelen',
                       String(Math.min(Math.max(2 * length, 1000), LONGEST_QUEUE)),
                     ],
                     why: `the longest of the macvlans on ${name} counts`,
