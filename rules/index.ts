@@ -12,9 +12,12 @@ import multicastNotJoined from './ip/multicast-not-joined.ts';
 import noRouteIn from './ip/no-route-in.ts';
 import partsOfPacket from './ip/parts-of-packet.ts';
 import arpNoise from './l2/arp-noise.ts';
+import bondDegraded from './l2/bond-degraded.ts';
+import bondInactiveSlave from './l2/bond-inactive-slave.ts';
 import bridgeLoopOrBadMac from './l2/bridge-loop-or-bad-mac.ts';
 import bridgeNoTarget from './l2/bridge-no-target.ts';
 import bridgeStpBlocked from './l2/bridge-stp-blocked.ts';
+import bridgeVlanFilter from './l2/bridge-vlan-filter.ts';
 import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
@@ -22,6 +25,7 @@ import linkStartUp from './l2/link-start-up.ts';
 import macvlanBroadcastQueue from './l2/macvlan-broadcast-queue.ts';
 import tunTapQueueFull from './l2/tun-tap-queue-full.ts';
 import vethPeer from './l2/veth-peer.ts';
+import vlanNoDevice from './l2/vlan-no-device.ts';
 import vxlanMisconfig from './l2/vxlan-misconfig.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfConntrackInsertFailed from './netfilter/nf-conntrack-insert-failed.ts';
@@ -56,9 +60,12 @@ export const rules: readonly AnyRule[] = [
   noRouteIn,
   partsOfPacket,
   arpNoise,
+  bondDegraded,
+  bondInactiveSlave,
   bridgeLoopOrBadMac,
   bridgeNoTarget,
   bridgeStpBlocked,
+  bridgeVlanFilter,
   deviceChange,
   l2Otherhost,
   l2UnhandledProto,
@@ -66,6 +73,7 @@ export const rules: readonly AnyRule[] = [
   macvlanBroadcastQueue,
   tunTapQueueFull,
   vethPeer,
+  vlanNoDevice,
   vxlanMisconfig,
   nfConntrackFull,
   nfConntrackInsertFailed,

@@ -7,6 +7,12 @@ async function statistic(netns: string, name: string, counter: string): Promise<
   return Number(await inside(netns, `cat /sys/class/net/${name}/statistics/${counter}`));
 }
 
+async function otherhost(netns: string): Promise<number> {
+  const text = await inside(netns, 'ip -j -s -s link show vb');
+  const [link] = JSON.parse(text) as { stats64: { rx: { otherhost?: number } } }[];
+  return link?.stats64.rx.otherhost ?? 0;
+}
+
 /** From the namespace under diagnosis. */
 function outward({ b }: Pair, to: string, bytes = 100): Promise<number> {
   return sendUdp({ from: b, to, port: PORT, packets: 200, perSecond: 200, bytes });
@@ -210,5 +216,18 @@ export default [
     traffic: ({ a }) =>
       sendUdp({ from: a, to: ALL_HOSTS, port: PORT, packets: 5000, perSecond: 0 }),
     lost: ({ b }) => statistic(b, 'vb', 'rx_dropped'),
+  },
+  {
+    name: 'frames of a VLAN for which there is no interface',
+    cause: 'vlan-no-device',
+    confidence: 'likely',
+    // Tracefs shows no frames: for another host or another VLAN, it cannot tell.
+    captures: ['bpf'],
+    scope: { interface: 'vb' },
+    async traffic(pair) {
+      const datagram = `4500002e000000004011665c0a4d00010a4d0002${'00'.repeat(26)}`;
+      await sendFrames(pair.a, 'va', 200, `${await frameAddresses(pair)}810000640800${datagram}`);
+    },
+    lost: ({ b }) => otherhost(b),
   },
 ] satisfies readonly Fault[];
