@@ -8,9 +8,9 @@ export default defineWatch<DropCapture>({
   title: 'Live drop capture',
   sources: ['tracepoint skb:kfree_skb'],
   core: true,
-  async start(host, { capture }) {
+  async start(host, { capture, netns }) {
     if (capture === 'none')
       return unread('not-applicable', 'the capture is switched off (--capture none)');
-    return host.startCapture({ backend: capture });
+    return host.startCapture({ backend: capture, ...(netns !== undefined && { netns }) });
   },
 });

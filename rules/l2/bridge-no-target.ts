@@ -83,7 +83,7 @@ function withoutPort(
   const packets = Math.min(offered, packetsOf(seen));
   if (packets === 0) return [];
   const claims = [{ reason: NOWHERE.reasons, location: NOWHERE.locations, packets }];
-  if (packets < CHATTER_PACKETS || onlyToGroups(seen)) {
+  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
     return [
       {
         kind: 'benign',

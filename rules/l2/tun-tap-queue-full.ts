@@ -67,7 +67,7 @@ function finding(
       confidence: capture === undefined ? 'likely' : 'certain',
       packets,
       traffic: { packets: packets + read, what: `packets to be read from ${name}` },
-      ...(packets < CHATTER_PACKETS || onlyToGroups(full)
+      ...(packets < CHATTER_PACKETS || onlyToGroups(full) === true
         ? { severityAtMost: 'notice' as const }
         : {}),
       scope: { interface: name },

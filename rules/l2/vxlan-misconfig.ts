@@ -60,7 +60,7 @@ function withoutRemote(
   const packets = capture === undefined ? counted : Math.min(counted, packetsOf(seen));
   if (packets === 0) return [];
   const claims = claimsAt(NO_REMOTE, { interface: name, packets });
-  if (packets < CHATTER_PACKETS || onlyToGroups(seen)) {
+  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
     return [
       {
         kind: 'benign',
@@ -114,7 +114,7 @@ function unknownVni(devices: readonly SettledLink[], capture: DropCapture): read
   const packets = packetsOf(seen);
   if (packets === 0) return [];
   const claims = [{ reason: UNKNOWN_VNI.reasons, packets }];
-  if (packets < CHATTER_PACKETS || onlyToGroups(seen)) {
+  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
     return [
       {
         kind: 'benign',

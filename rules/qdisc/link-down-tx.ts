@@ -2,8 +2,13 @@ import drops from '../../checks/drops.ts';
 import link, { type Link } from '../../checks/link.ts';
 import qdisc from '../../checks/qdisc.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture, DropCount } from '../../src/model/drops.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import type { DropCapture } from '../../src/model/drops.ts';
+import {
+  defineRule,
+  type BenignFinding,
+  type CauseFinding,
+  type Claim,
+} from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
 import { onlyToGroups } from '../to-groups.ts';
 import { queueRises } from './queue-rises.ts';
@@ -47,7 +52,8 @@ export default defineRule({
       const packets = rise(before?.txDropped, now.txDropped);
       // A link that came back in the window dropped before; one whose queue counted was not without it.
       if (packets === 0 || !isWithoutLink(now) || queued.has(name)) return [];
-      return finding({ name, packets, before, now }, drops);
+      const dead = { name, packets, before, now };
+      return isChatter(dead, drops) ? chatter(dead) : loss(dead);
     });
   },
 });
@@ -63,24 +69,27 @@ interface DeadLink {
   readonly now: Link;
 }
 
-function finding(
-  { name, packets, before, now }: DeadLink,
-  capture: DropCapture | undefined,
-): CauseFinding {
+function chatter({ name, packets }: DeadLink): BenignFinding {
+  return {
+    kind: 'benign',
+    text: 'What interfaces without a link are asked to send now and then: router solicitations, mDNS, DHCP.',
+    claims: claimsOf(name, packets),
+  };
+}
+
+function loss({ name, packets, before, now }: DeadLink): CauseFinding {
   const sent = rise(before?.txPackets, now.txPackets);
   return {
     kind: 'cause',
     confidence: sent === 0 ? 'certain' : 'likely',
     packets,
     traffic: { packets: packets + sent, what: `packets to be sent through ${name}` },
-    ...(packets < CHATTER_PACKETS || onlyToGroups(refused(capture, name))
-      ? { severityAtMost: 'notice' as const }
-      : {}),
+    ...(packets < CHATTER_PACKETS ? { severityAtMost: 'notice' as const } : {}),
     scope: { interface: name },
     because: [
       {
         source: `/sys/class/net/${name}/statistics/tx_dropped`,
-        text: `${packets} packets were dropped instead of sent`,
+        text: `packets dropped instead of sent: ${packets}`,
         first: String(before?.txDropped ?? 0n),
         last: String(now.txDropped),
       },
@@ -107,18 +116,24 @@ function finding(
         ],
       },
     ],
-    claims: [
-      { reason: ['QDISC_DROP', 'DEV_READY'], interface: name, packets },
-      withoutReasons({
-        location: ['__dev_queue_xmit', 'dev_queue_xmit', '__dev_xmit_skb', 'noop_enqueue'],
-        packets,
-      }),
-    ],
+    claims: claimsOf(name, packets),
   };
 }
 
-function refused(capture: DropCapture | undefined, name: string): readonly DropCount[] {
-  return (capture?.drops ?? []).filter(
+function claimsOf(name: string, packets: number): readonly Claim[] {
+  return [
+    { reason: ['QDISC_DROP', 'DEV_READY'], interface: name, packets },
+    withoutReasons({
+      location: ['__dev_queue_xmit', 'dev_queue_xmit', '__dev_xmit_skb', 'noop_enqueue'],
+      packets,
+    }),
+  ];
+}
+
+/** For groups or everybody, as far as it is known; or so little that it hardly can be anything else. */
+function isChatter({ name, packets }: DeadLink, capture: DropCapture | undefined): boolean {
+  const refused = (capture?.drops ?? []).filter(
     ({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name,
   );
+  return onlyToGroups(refused) ?? packets < CHATTER_PACKETS;
 }

@@ -46,6 +46,7 @@ const report: CommandSpec = {
     'whydrop report                      watch for 5 seconds',
     'whydrop report -d 30s -i eth0       longer, one interface',
     'whydrop report --netns web          another network namespace',
+    'whydrop report --netns all          every one of this machine',
     'whydrop report --json | jq .causes  for a program',
     'whydrop report --from lost.whydrop.gz',
     'whydrop report --capture bpf --pcap dropped.pcapng',

@@ -27,7 +27,7 @@ export const measureOptions: readonly OptionSpec[] = [
   },
   {
     flags: '-n, --netns <name>',
-    help: 'diagnose this network namespace: a name, a process id or a path',
+    help: 'diagnose this network namespace: a name, a process id or a path; `all`: every one',
     env: 'WHYDROP_NETNS',
   },
   {

@@ -1,7 +1,7 @@
 import type { Diagnosis } from '../engine/diagnose.ts';
 import { renderPcapng } from '../render/pcapng.ts';
 import { printable } from '../render/printable.ts';
-import { formatCountOf } from '../render/wording.ts';
+import { formatCount, formatCountOf } from '../render/wording.ts';
 import { writeOutput, type OutputFlags } from './output.ts';
 
 /**
@@ -25,11 +25,11 @@ export async function savePackets(
     );
     return;
   }
-  const { bytes, packets } = renderPcapng(report, drops);
+  const { bytes, packets, dropped } = renderPcapng(report, drops);
   await writeOutput(path, bytes, { what: 'the packets', mode: 0o600 });
   if (quiet !== true) {
     process.stderr.write(
-      `Wrote a sample of ${formatCountOf(packets, 'dropped packet')} to ${path}. It holds user data.\n`,
+      `Wrote ${formatCount(packets)} of ${formatCountOf(dropped, 'dropped packet')} to ${path}. It holds user data.\n`,
     );
   }
 }

@@ -29,7 +29,12 @@ export async function diagnose(
   rules: readonly AnyRule[],
   options: DiagnoseOptions,
 ): Promise<Diagnosis> {
-  const collected = await collect(host, planChecks(rules, checks), options);
+  const { netns, netnsInode } = host.facts;
+  const collected = await collect(host, planChecks(rules, checks), {
+    ...options,
+    // Who named a namespace wants to know of no other: they are counted, no more.
+    ...(netns !== null && netnsInode !== null && { netns: netnsInode }),
+  });
   options.onProgress?.({ stage: 'judging' });
   const capture = captureOf(collected);
   // By a name of its own, or inside `ip netns exec`: what counts is whether it is the initial one.
@@ -53,7 +58,7 @@ export async function diagnose(
   const attribution = attribute(judgement.findings, placed?.capture, { several });
   const report = assemble(
     host.facts,
-    { collected, capture: capture?.reading, judgement, attribution, placed },
+    { name: netns, collected, capture: capture?.reading, judgement, attribution, placed },
     options,
   );
   const here = (placed?.capture.drops ?? []).filter((drop) =>
@@ -63,13 +68,13 @@ export async function diagnose(
   return { report, rises: collected.rises, drops };
 }
 
-interface Captured {
+export interface Captured {
   readonly check: AnyCheck;
   readonly reading: Reading<DropCapture>;
   readonly tookMs: number;
 }
 
-function captureOf({ evidence }: Collected): Captured | undefined {
+export function captureOf({ evidence }: Collected): Captured | undefined {
   for (const [check, { reading, tookMs }] of evidence) {
     // The drops check is the one that watches, and its value is a DropCapture.
     if (check.kind === 'watched') {

@@ -20,9 +20,9 @@ export class LiveCaptures {
     this.#preparing ??= this.#prepare(backend);
   }
 
-  async start({ backend }: CaptureOptions): Promise<Reading<RunningCapture>> {
+  async start({ backend, netns }: CaptureOptions): Promise<Reading<RunningCapture>> {
     await this.#preparing;
-    const started = await this.#start(backend);
+    const started = await this.#start(backend, netns);
     if (started.status === 'ok') this.#running.add(started.value);
     return started;
   }
@@ -48,10 +48,13 @@ export class LiveCaptures {
     this.#ready = this.#makeReady();
   }
 
-  async #start(backend: CaptureOptions['backend']): Promise<Reading<RunningCapture>> {
+  async #start(
+    backend: CaptureOptions['backend'],
+    netns: number | undefined,
+  ): Promise<Reading<RunningCapture>> {
     if (backend === 'tracefs') return this.#startTracefs();
     const { startBpfCapture } = await bpfCapture();
-    const bpf = await startBpfCapture();
+    const bpf = await startBpfCapture(netns === undefined ? {} : { netns });
     if (bpf.status === 'ok') return { ...bpf, value: this.#tidyingUp(bpf.value) };
     if (backend === 'bpf') return bpf;
     const tracefs = await this.#startTracefs();

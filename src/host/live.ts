@@ -92,7 +92,8 @@ async function initialView(ownId: string, targetId: string): Promise<ClosableVie
   return id === targetId ? undefined : directView;
 }
 
-class LiveHost implements Host {
+/** Closing it closes its views and captures. Hosts of one machine may share them. */
+export class LiveHost implements Host {
   readonly facts: HostFacts;
   readonly initial: View;
   readonly #place: Place;

@@ -6,8 +6,10 @@ import { describeScope, formatCount } from './wording.ts';
 
 export interface PacketFile {
   readonly bytes: Uint8Array;
-  /** How many are in it. */
+  /** How many packets are in it. */
   readonly packets: number;
+  /** How many it is a sample of. */
+  readonly dropped: number;
 }
 
 /**
@@ -18,7 +20,8 @@ export interface PacketFile {
  * @param drops of the interfaces that the report is not about, packets are left out
  */
 export function renderPcapng(report: Report, drops: readonly ExplainedDrop[]): PacketFile {
-  const packets = drops
+  const wanted = drops.filter(({ drop }) => isWanted(drop, report.scope.interfaces));
+  const packets = wanted
     .flatMap((explained) => packetsOf(explained, report))
     .sort((a, b) => a.timeUs - b.timeUs);
   const blocks = [sectionBlock(report)];
@@ -33,7 +36,11 @@ export function renderPcapng(report: Report, drops: readonly ExplainedDrop[]): P
     }
     blocks.push(packetBlock(id, packet));
   }
-  return { bytes: Buffer.concat(blocks), packets: packets.length };
+  return {
+    bytes: Buffer.concat(blocks),
+    packets: packets.length,
+    dropped: wanted.reduce((sum, { drop }) => sum + drop.packets, 0),
+  };
 }
 
 interface Packet {
@@ -51,13 +58,21 @@ interface Device {
   readonly netns: string | null;
 }
 
-function packetsOf(explained: ExplainedDrop, { scope }: Report): readonly Packet[] {
-  const { drop } = explained;
-  const { details } = drop;
-  if (details === undefined || !isAskedFor(details, scope.interfaces)) return [];
-  const device = deviceOf(details, scope.netns);
+/** A packet of a network, which is not known to be of another interface. */
+function isWanted({ protocol, details }: DropCount, interfaces: readonly string[]): boolean {
+  const name = details?.interface ?? null;
+  return (
+    protocol !== EtherType.None &&
+    (interfaces.length === 0 || name === null || interfaces.includes(name))
+  );
+}
+
+function packetsOf(explained: ExplainedDrop, report: Report): readonly Packet[] {
+  const { protocol, details } = explained.drop;
+  if (details === undefined) return [];
+  const device = deviceOf(details, report);
   return details.samples.flatMap((sample): readonly Packet[] => {
-    const frame = frameOf(sample, drop.protocol);
+    const frame = frameOf(sample, protocol);
     if (frame === null) return [];
     return [
       { timeUs: sample.timeUs, device, frame, comment: commentOf(explained, device, sample) },
@@ -65,16 +80,15 @@ function packetsOf(explained: ExplainedDrop, { scope }: Report): readonly Packet
   });
 }
 
-/** What is not known to be of another interface may be of this one. */
-function isAskedFor({ interface: name }: DropDetails, interfaces: readonly string[]): boolean {
-  return interfaces.length === 0 || name === null || interfaces.includes(name);
-}
-
-function deviceOf(details: DropDetails, [netns]: readonly string[]): Device {
-  const { interface: name, ifindex } = details;
+function deviceOf(details: DropDetails, { scope, namespaces }: Report): Device {
+  const { interface: name, ifindex, netns } = details;
+  const named =
+    namespaces === undefined
+      ? scope.netns[0]
+      : (namespaces.find(({ inode }) => inode === netns)?.name ?? undefined);
   return {
     name: name ?? (ifindex === null ? null : `number ${ifindex}`),
-    netns: details.netns === null ? null : (netns ?? String(details.netns)),
+    netns: netns === null ? null : (named ?? String(netns)),
   };
 }
 
@@ -125,7 +139,7 @@ const COOKED_HEADER_BYTES = 16;
 /** EtherType of a capture that could not tell its kinds of drop apart any more. */
 const SEVERAL = 0xffff;
 
-/** The packet in a form that readers can take apart. Null: it is no packet of a network. */
+/** The packet in a form that readers can take apart. Null: nobody knows what it is. */
 function frameOf({ link, length, vlan, bytes }: DropSample, protocol: number): Frame | null {
   const captured = Buffer.from(bytes, 'base64').subarray(0, MAX_SAMPLE_BYTES);
   const added = Math.max(length, captured.length) - captured.length;
@@ -139,7 +153,7 @@ function frameOf({ link, length, vlan, bytes }: DropSample, protocol: number): F
   if (protocol === EtherType.IPv4 || protocol === EtherType.IPv6) {
     return frame(LinkType.Raw, [captured]);
   }
-  if (protocol === EtherType.None || protocol === SEVERAL) return null;
+  if (protocol === SEVERAL) return null;
   return frame(LinkType.LinuxCooked, [cookedHeader(protocol), captured]);
 }
 

@@ -153,8 +153,11 @@ test('a namespace without a name has its number', () => {
 
 test('--iface: only its packets, and those of nobody knows which', () => {
   const on = (name: string | null) => dropped([sample(UDP)], { details: { interface: name } });
-  const { packets } = read([on('vb'), on('lo'), on(null)], ['lo']);
+  const drops = [on('vb'), on('lo'), on(null)];
+  const { packets } = read(drops, ['lo']);
   expect(packets.map((packet) => packet.interface)).toEqual(['lo', 'number 2']);
+  const scope = { netns: [], interfaces: ['lo'] };
+  expect(renderPcapng({ ...sampleReport, scope }, drops)).toMatchObject({ dropped: 20 });
 });
 
 test('the VLAN tag is put back where it was', () => {

@@ -298,7 +298,7 @@ describe('next step', () => {
 
   test('other namespaces, when the drops are there', async () => {
     expect(await nextOf({ ...quiet, elsewhere: sampleReport.elsewhere })).toBe(
-      'Next: look into the other namespaces: whydrop report --netns NAME; ip netns lists them.',
+      'Next: look into the other namespaces: whydrop report --netns all',
     );
   });
 
