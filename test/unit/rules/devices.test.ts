@@ -22,10 +22,10 @@ function links(of: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
   const at = (add: boolean) =>
     new Map(
       Object.entries(of).map(([name, link]) => {
-        const counters = Object.entries(link)
+        const counters: readonly (readonly [string, bigint])[] = Object.entries(link)
           .filter(([, value]) => typeof value === 'bigint')
-          .map(([key, value]) => [key, 1000n + (add ? BigInt(String(value)) : 0n)]);
-        return [name, linkOf({ ...link, ...Object.fromEntries(counters) })] as const;
+          .map(([key, value]) => [key, 1000n + (add ? BigInt(String(value)) : 0n)] as const);
+        return [name, linkOf({ ...link, ...Object.fromEntries<bigint>(counters) })] as const;
       }),
     );
   return sampled({ interfaces: at(false) }, { interfaces: at(true) });
