@@ -87,14 +87,30 @@ export interface Link extends Readonly<Record<Statistic, bigint>> {
    */
   readonly lower?: string;
   readonly vlanId?: number;
+  /** Hardware address, as `02:00:00:00:00:01`. */
+  readonly address?: string;
+  /** Of a bridge: spanning tree runs on it. */
+  readonly stp?: boolean;
+  /** Of a bridge: it drops frames of VLANs that a port is not a member of. */
+  readonly vlanFiltering?: boolean;
+  /** Settings of a bridge port that keep frames from it or from others, as ip names them: `isolated`, `locked`, `no flood`. */
+  readonly portLimits?: readonly string[];
+  /** Bond: `active-backup`, `802.3ad` … */
+  readonly bondMode?: string;
+  /** Bond port: what the bond thinks of its link, `UP` or `DOWN`. */
+  readonly miiStatus?: string;
+  /** Bond of mode 802.3ad: the aggregator in use; of its ports: the one that they are in. */
+  readonly aggregator?: number;
+  /** Macvlan: how many broadcasts may wait to be copied, of the most generous one on that lower interface. */
+  readonly broadcastQueueLength?: number;
+  /** Of a VXLAN device. */
+  readonly vxlanId?: number;
   /** How many users asked for all frames (captures, bridges). Sysfs tells only 0 or 1. */
   readonly promiscuity?: number;
   /** An XDP program is attached. Unknown when iproute2 is missing. */
   readonly xdp?: boolean;
   /** The programs and how they run. Unknown when iproute2 is missing. */
   readonly xdpPrograms?: readonly XdpProgram[];
-  /** Hardware address, as `ip` prints it: `02:42:ac:11:00:02`. */
-  readonly address?: string;
   /** Queue length in packets, for qdiscs and tun devices. */
   readonly txQueueLength?: number;
   /** Times the link went up or down. */
@@ -185,7 +201,11 @@ function linkFromJson(object: JsonObject): Link | undefined {
   const { flags } = object;
   const hasFlag = (flag: string) => Array.isArray(flags) && flags.includes(flag);
   const info = objectOf(object, 'linkinfo');
-  const portState = textOf(objectOf(info, 'info_slave_data'), 'state');
+  const kind = textOf(info, 'info_kind');
+  const data = objectOf(info, 'info_data');
+  const port = objectOf(info, 'info_slave_data');
+  const ofKind = (wanted: string, key: string) =>
+    kind === wanted ? numberOf(data, key) : undefined;
   return {
     ...readStatistics(([direction, name]) => counterOf(direction === 'rx' ? rx : tx, name)),
     ifindex,
@@ -197,16 +217,24 @@ function linkFromJson(object: JsonObject): Link | undefined {
     ...defined({
       rxOtherhost: counterOf(rx, 'otherhost'),
       xdpPrograms: xdpPrograms(objectOf(object, 'xdp')),
-      address: textOf(object, 'address'),
-      kind: textOf(info, 'info_kind'),
+      kind,
       portKind: textOf(info, 'info_slave_kind'),
-      portState,
+      portState: textOf(port, 'state'),
       master: textOf(object, 'master'),
       lower: textOf(object, 'link'),
-      vlanId:
-        textOf(info, 'info_kind') === 'vlan'
-          ? numberOf(objectOf(info, 'info_data'), 'id')
-          : undefined,
+      vlanId: ofKind('vlan', 'id'),
+      address: textOf(object, 'address'),
+      stp: flagOf(ofKind('bridge', 'stp_state')),
+      vlanFiltering: flagOf(ofKind('bridge', 'vlan_filtering')),
+      portLimits: portLimits(port),
+      bondMode: kind === 'bond' ? textOf(data, 'mode') : undefined,
+      miiStatus: textOf(port, 'mii_status'),
+      aggregator:
+        kind === 'bond'
+          ? numberOf(objectOf(data, 'ad_info'), 'aggregator')
+          : numberOf(port, 'ad_aggregator_id'),
+      broadcastQueueLength: ofKind('macvlan', 'usedbcqueuelen'),
+      vxlanId: ofKind('vxlan', 'id'),
       promiscuity: numberOf(object, 'promiscuity'),
       txQueueLength: numberOf(object, 'txqlen'),
       carrierChanges: counterOf(tx, 'carrier_changes'),
@@ -230,6 +258,18 @@ function xdpPrograms(xdp: JsonObject): readonly XdpProgram[] | undefined {
     return program === undefined || mode === undefined ? [] : [{ ...program, mode }];
   });
   return programs.length === 0 ? undefined : programs;
+}
+
+function flagOf(number: number | undefined): boolean | undefined {
+  return number === undefined ? undefined : number !== 0;
+}
+
+function portLimits(port: JsonObject): readonly string[] | undefined {
+  const limits = [
+    ...['isolated', 'locked'].filter((key) => port[key] === true),
+    ...(port['flood'] === false ? ['no flood'] : []),
+  ];
+  return limits.length === 0 ? undefined : limits;
 }
 
 const attributes = [

@@ -27,12 +27,23 @@ import pmtuBlackhole from './ip/pmtu-blackhole.ts';
 import unicastInL2Multicast from './ip/unicast-in-l2-multicast.ts';
 import xfrmPolicy from './ip/xfrm-policy.ts';
 import arpNoise from './l2/arp-noise.ts';
+import bondDegraded from './l2/bond-degraded.ts';
+import bondInactiveSlave from './l2/bond-inactive-slave.ts';
+import bridgeLoopOrBadMac from './l2/bridge-loop-or-bad-mac.ts';
+import bridgeNoTarget from './l2/bridge-no-target.ts';
+import bridgeStpBlocked from './l2/bridge-stp-blocked.ts';
+import bridgeVlanFilter from './l2/bridge-vlan-filter.ts';
 import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
 import linkStartUp from './l2/link-start-up.ts';
+import macvlanBroadcastQueue from './l2/macvlan-broadcast-queue.ts';
 import tcEgressDrop from './l2/tc-egress-drop.ts';
 import tcIngressDrop from './l2/tc-ingress-drop.ts';
+import tunTapQueueFull from './l2/tun-tap-queue-full.ts';
+import vethPeer from './l2/veth-peer.ts';
+import vlanNoDevice from './l2/vlan-no-device.ts';
+import vxlanMisconfig from './l2/vxlan-misconfig.ts';
 import xdpDrop from './l2/xdp-drop.ts';
 import arpConflictOrFlux from './neigh/arp-conflict-or-flux.ts';
 import neighTableOverflow from './neigh/neigh-table-overflow.ts';
@@ -98,12 +109,23 @@ export const rules: readonly AnyRule[] = [
   unicastInL2Multicast,
   xfrmPolicy,
   arpNoise,
+  bondDegraded,
+  bondInactiveSlave,
+  bridgeLoopOrBadMac,
+  bridgeNoTarget,
+  bridgeStpBlocked,
+  bridgeVlanFilter,
   deviceChange,
   l2Otherhost,
   l2UnhandledProto,
   linkStartUp,
+  macvlanBroadcastQueue,
   tcEgressDrop,
   tcIngressDrop,
+  tunTapQueueFull,
+  vethPeer,
+  vlanNoDevice,
+  vxlanMisconfig,
   xdpDrop,
   arpConflictOrFlux,
   neighTableOverflow,

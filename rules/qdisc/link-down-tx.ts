@@ -10,6 +10,7 @@ import {
   type Claim,
 } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
+import { onlyToGroups } from '../to-groups.ts';
 import { queueRises } from './queue-rises.ts';
 
 /**
@@ -131,11 +132,8 @@ function claimsOf(name: string, packets: number): readonly Claim[] {
 
 /** For groups or everybody, as far as it is known; or so little that it hardly can be anything else. */
 function isChatter({ name, packets }: DeadLink, capture: DropCapture | undefined): boolean {
-  const flows = (capture?.drops ?? [])
-    .filter(({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name)
-    .flatMap(({ details }) => details?.topFlows ?? []);
-  if (flows.length === 0) return packets < CHATTER_PACKETS;
-  return flows.every(({ destination }) =>
-    /^(?:22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff[0-9a-f]{2}:/i.test(destination),
+  const refused = (capture?.drops ?? []).filter(
+    ({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name,
   );
+  return onlyToGroups(refused) ?? packets < CHATTER_PACKETS;
 }
