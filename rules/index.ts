@@ -23,6 +23,7 @@ import benignSocketTeardown from './socket/benign-socket-teardown.ts';
 import internal from './socket/internal.ts';
 import rawOrPacketSocketFull from './socket/raw-or-packet-socket-full.ts';
 import noSocketTcp from './tcp/no-socket-tcp.ts';
+import remoteLoss from './tcp/remote-loss.ts';
 import tcpClosedWithData from './tcp/tcp-closed-with-data.ts';
 import tcpResetNoise from './tcp/tcp-reset-noise.ts';
 import tcpSequenceNoise from './tcp/tcp-sequence-noise.ts';
@@ -53,6 +54,7 @@ export const rules: readonly AnyRule[] = [
   internal,
   rawOrPacketSocketFull,
   noSocketTcp,
+  remoteLoss,
   tcpClosedWithData,
   tcpResetNoise,
   tcpSequenceNoise,

@@ -1,11 +1,11 @@
-// Compiles bpf/*.bpf.c to the objects beside them, which are committed: users need no compiler.
+// Compiles the programs in bpf/ to the objects beside them, which are committed: users need no compiler.
 // `--check` compiles to memory and fails when a committed object differs (.ci/run).
 //
 // The same compiler makes the same bytes: paths in it are relative, and DWARF is stripped (BTF stays).
 // Another major version of clang makes other bytes, so the check insists on the one below, that of Debian 12.
 // Little-endian only, as are all machines but s390x whose distributions build kernels with BTF.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,10 +23,15 @@ if (check && major !== CLANG_MAJOR) {
 const root = join(import.meta.dirname, '..');
 const work = mkdtempSync(join(tmpdir(), 'bpf-build-'));
 try {
-  for (const source of readdirSync(join(root, 'bpf')).filter((file) => file.endsWith('.bpf.c'))) {
-    const object = source.replace(/\.c$/, '.o');
+  for (const [object, source, ...flags] of [
+    ['drops.bpf.o', 'drops.bpf.c'],
+    ['drops-compatible.bpf.o', 'drops.bpf.c', '-DCOMPATIBLE'],
+    ['sockets.bpf.o', 'sockets.bpf.c'],
+    ['sockets-compatible.bpf.o', 'sockets.bpf.c', '-DCOMPATIBLE'],
+    ['empty.bpf.o', 'empty.bpf.c'],
+  ]) {
     const made = join(work, object);
-    execFileSync('clang', [...FLAGS, '-c', `bpf/${source}`, '-o', made], {
+    execFileSync('clang', [...FLAGS, ...flags, '-c', `bpf/${source}`, '-o', made], {
       cwd: root,
       stdio: 'inherit',
     });

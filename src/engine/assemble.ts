@@ -11,7 +11,7 @@ import type { Placed } from './place.ts';
 import { severityOf } from './rank.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, interfaceOf } from './whereabouts.ts';
+import { flowsOf, interfaceOf, ownerOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -41,7 +41,8 @@ export function assemble(
 ): Report {
   const { findings } = judgement;
   const { seconds } = collected;
-  const found = causesOf(findings, attribution, netns).filter((cause) =>
+  const owners = placed?.capture.owners;
+  const found = causesOf(findings, attribution, { netns, owners }).filter((cause) =>
     isAskedFor(cause, options.interfaces),
   );
   const suppressed = found.flatMap((cause) => {
@@ -92,12 +93,13 @@ export function assemble(
 function causesOf(
   findings: readonly JudgedFinding[],
   { sources }: Attribution,
-  netns: string | null,
+  { netns, owners }: { readonly netns: string | null; readonly owners: DropCapture['owners'] },
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
     const drops = sources.get(finding) ?? new Map<DropCount, number>();
     const seenOn = interfaceOf(drops);
+    const owner = ownerOf(drops, owners);
     return {
       id: rule.id,
       title: rule.title,
@@ -108,6 +110,7 @@ function causesOf(
       scope: {
         ...(netns === null ? {} : { netns }),
         ...(seenOn === undefined ? {} : { interface: seenOn }),
+        ...(owner === undefined ? {} : { process: owner }),
         ...finding.scope,
       },
       because: [...finding.because, ...flowsOf(drops)],

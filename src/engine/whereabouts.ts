@@ -1,8 +1,9 @@
-import type { DropCount, DropFlow } from '../model/drops.ts';
+import type { DropCapture, DropCount, DropFlow, SocketOwner } from '../model/drops.ts';
 import type { Observation } from '../model/rule.ts';
 
 /** The one interface that so large a part of a cause's packets came by is named as its place. */
 const ONE_INTERFACE_SHARE = 0.9;
+const ONE_OWNER_SHARE = 0.9;
 /** Flows worth naming: the busiest few. */
 const NAMED_FLOWS = 3;
 
@@ -20,6 +21,24 @@ export function interfaceOf(sources: Sources): string | undefined {
   const [busiest] = [...packets].sort(([, a], [, b]) => b - a);
   return busiest !== undefined && busiest[1] >= total * ONE_INTERFACE_SHARE
     ? busiest[0]
+    : undefined;
+}
+
+/** The process whose packets these (nearly) all were, sent or to be received, where the capture knows it. */
+export function ownerOf(
+  sources: Sources,
+  owners: DropCapture['owners'] = new Map(),
+): SocketOwner | undefined {
+  const packets = new Map<number, number>();
+  let total = 0;
+  for (const flow of [...sources.keys()].flatMap(({ details }) => details?.topFlows ?? [])) {
+    total += flow.packets;
+    const { socket } = flow;
+    if (socket !== undefined) packets.set(socket, (packets.get(socket) ?? 0) + flow.packets);
+  }
+  const [busiest] = [...packets].sort(([, a], [, b]) => b - a);
+  return busiest !== undefined && busiest[1] >= total * ONE_OWNER_SHARE
+    ? owners.get(busiest[0])
     : undefined;
 }
 

@@ -13,7 +13,6 @@ export interface LibBpf {
   readonly loadObject: (object: Pointer) => number;
   readonly closeObject: (object: Pointer) => void;
   readonly findProgram: (object: Pointer, name: string) => Pointer | null;
-  readonly setAutoload: (program: Pointer, autoload: boolean) => number;
   readonly programFd: (program: Pointer) => number;
   readonly attachProgram: (program: Pointer) => Pointer | null;
   readonly destroyLink: (link: Pointer) => number;
@@ -81,7 +80,6 @@ const declarations: Record<keyof Functions, string> = {
   loadObject: 'int bpf_object__load(void *object)',
   closeObject: 'void bpf_object__close(void *object)',
   findProgram: 'void *bpf_object__find_program_by_name(void *object, const char *name)',
-  setAutoload: 'int bpf_program__set_autoload(void *program, bool autoload)',
   programFd: 'int bpf_program__fd(void *program)',
   attachProgram: 'void *bpf_program__attach(void *program)',
   destroyLink: 'int bpf_link__destroy(void *link)',

@@ -2,10 +2,10 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import sockets, {
   parseSocketTable,
-  parseSs,
   type DatagramSocket,
   type SocketsValue,
 } from '../../../checks/sockets.ts';
+import { parseSs } from '../../../checks/sockets/details.ts';
 import { parseSockDiag } from '../../../checks/sockets/sock-diag.ts';
 import type { Reading } from '../../../src/model/reading.ts';
 import { unread } from '../../../src/model/reading.ts';

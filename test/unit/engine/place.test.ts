@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { placeDrops } from '../../../src/engine/place.ts';
-import { flowsOf, interfaceOf } from '../../../src/engine/whereabouts.ts';
+import { flowsOf, interfaceOf, ownerOf } from '../../../src/engine/whereabouts.ts';
+import type { Companions, PeerEvents } from '../../../src/model/companions.ts';
 import type { DropCount, DropDetails } from '../../../src/model/drops.ts';
 import { captureOf } from './scripted.ts';
 
@@ -79,4 +80,59 @@ test('flows are named busiest first, and said to be estimates when they are', ()
   const estimate = drop(9, { topFlows: [flow(9, '10.0.0.1')], flowsApproximate: true });
   expect(flowsOf(new Map([[estimate, 9]]))[0]?.text).toMatch(/^about 9 of them/);
   expect(flowsOf(new Map([[drop(9), 9]]))).toEqual([]);
+});
+
+test('what sockets told is placed, too', () => {
+  const row = (netns: number | null, packets: number): PeerEvents => ({
+    netns,
+    local: null,
+    localPort: null,
+    remote: '10.0.0.2',
+    remotePort: null,
+    packets,
+    handshakePackets: 0,
+  });
+  const retransmits = {
+    rows: [row(HERE, 3), row(HERE + 1, 2), row(null, 1)],
+    rest: [
+      { netns: HERE, packets: 5 },
+      { netns: HERE + 1, packets: 6 },
+    ],
+  };
+  const companions: Companions = {
+    fullSockets: null,
+    retransmits,
+    synAckRetransmits: null,
+    resetsSent: null,
+    resetsReceived: null,
+    badChecksums: null,
+    missed: 0,
+  };
+  // Also when the drops themselves cannot be placed.
+  const capture = { ...captureOf([drop(5)]), companions };
+  const here = (foreign: boolean) => placeDrops(capture, HERE, foreign).capture.companions;
+  expect(here(true)?.retransmits).toEqual({
+    rows: [row(HERE, 3)],
+    rest: [{ netns: HERE, packets: 5 }],
+  });
+  expect(here(false)?.retransmits?.rows).toEqual([row(HERE, 3), row(null, 1)]);
+  expect(here(true)?.fullSockets).toBeNull();
+});
+
+test('one process is named when nine of ten packets were its own, and not below', () => {
+  const nginx = { pid: 7, name: 'nginx' };
+  const owners = new Map([[55, nginx]]);
+  const flow = (packets: number, socket?: number) => ({
+    source: '10.0.0.1',
+    destination: '10.0.0.2',
+    packets,
+    ...(socket === undefined ? {} : { socket }),
+  });
+  const dropsOf = (...topFlows: readonly ReturnType<typeof flow>[]) =>
+    new Map([[drop(10, { topFlows }), 10]]);
+  expect(ownerOf(dropsOf(flow(5, 55), flow(4, 55), flow(1)), owners)).toEqual(nginx);
+  expect(ownerOf(dropsOf(flow(8, 55), flow(2, 56)), owners)).toBeUndefined();
+  expect(ownerOf(dropsOf(flow(10, 56)), owners)).toBeUndefined();
+  expect(ownerOf(dropsOf(flow(10, 55)), undefined)).toBeUndefined();
+  expect(ownerOf(new Map([[drop(10), 10]]), owners)).toBeUndefined();
 });

@@ -193,10 +193,10 @@ test('flows of other protocols', () => {
     source: '2.0.0.0',
     arpOperation: 1,
   });
-  expect(flowOf({ protocol: 0x0800, ipProtocol: 1 }, { ports: [0x0304, 0] })).toMatchObject({
+  expect(flowOf({ protocol: 0x0800, ipProtocol: 1 }, { ports: [0x0304, 0x0100] })).toMatchObject({
     icmp: { type: 3, code: 4 },
   });
-  expect(flowOf({ protocol: 0x86dd, ipProtocol: 58 }, { ports: [0x8000, 0] })).toMatchObject({
+  expect(flowOf({ protocol: 0x86dd, ipProtocol: 58 }, { ports: [0x8000, 0x0100] })).toMatchObject({
     source: '200:0:1::',
     icmp: { type: 128, code: 0 },
   });

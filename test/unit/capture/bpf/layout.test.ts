@@ -14,7 +14,7 @@ import {
 import { objectBtf } from './object.ts';
 import { tableBytes } from './table.ts';
 
-const btf = objectBtf();
+const btf = objectBtf('drops');
 
 test('offsets are those of the compiled object', () => {
   const struct = (name: string): ReadonlyMap<string, number> => btf.struct(name) ?? new Map();
