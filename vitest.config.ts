@@ -21,6 +21,8 @@ export default defineConfig({
           hookTimeout: 60_000,
           // The faults share one kernel: host-wide settings and one stream of drops.
           fileParallelism: false,
+          // Tests in namespaces of their own wait more than they work, but there may be two CPUs only.
+          maxConcurrency: 3,
         },
       },
     ],

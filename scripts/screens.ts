@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keys, Terminal } from '../test/e2e/terminal.ts';
-import { faults } from '../test/lab/faults.ts';
+import { strictReversePath } from '../test/lab/faults/reverse-path.ts';
 import { makePair } from '../test/lab/network.ts';
 import { trafficUntil } from '../test/lab/traffic.ts';
 
@@ -15,17 +15,15 @@ const NAMED_WEB = [
 ].join(' && ');
 const NEXT = /What next\?/;
 
-const fault = faults.find(({ name }) => name.startsWith('strict reverse-path'));
-if (fault === undefined) throw new Error('the lab has lost its reverse-path fault');
 const pair = await makePair();
 const state = await mkdtemp(join(tmpdir(), 'whydrop-screens-'));
 try {
-  await fault.setUp(pair);
+  await strictReversePath.setUp(pair);
   const prefix = ['unshare', '--mount', 'sh', '-c', NAMED_WEB, 'sh', `/run/netns/${pair.b}`];
   const options = { prefix, columns: 100, rows: 50, env: { WHYDROP_STATE_DIR: state } };
 
   const report = new Terminal(['report', '--netns', 'web'], options);
-  await trafficUntil(report.ended, () => fault.traffic(pair));
+  await trafficUntil(report.ended, () => strictReversePath.traffic(pair));
   await save('report.txt', 'whydrop report --netns web', report);
 
   const session = new Terminal([], options);
@@ -33,7 +31,9 @@ try {
     session.close();
   });
   // Settled, not thrown: the traffic has to end before the clean-up begins.
-  const [outcome] = await trafficUntil(Promise.allSettled([talked]), () => fault.traffic(pair));
+  const [outcome] = await trafficUntil(Promise.allSettled([talked]), () =>
+    strictReversePath.traffic(pair),
+  );
   if (outcome.status === 'rejected') throw outcome.reason;
   await save('session.txt', 'whydrop', session);
 } finally {

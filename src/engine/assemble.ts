@@ -11,7 +11,7 @@ import type { Placed } from './place.ts';
 import { severityOf } from './rank.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, interfaceOf, ownerOf } from './whereabouts.ts';
+import { flowsOf, interfaceOf, ownerOf, whereaboutsOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -132,13 +132,18 @@ function isAskedFor({ scope }: UnrankedCause, interfaces: readonly string[]): bo
   );
 }
 
-function benignOf(findings: readonly JudgedFinding[], { claimed }: Attribution): Report['benign'] {
+function benignOf(
+  findings: readonly JudgedFinding[],
+  { claimed, sources }: Attribution,
+): Report['benign'] {
   return findings
-    .flatMap(({ rule, finding }) =>
-      finding.kind === 'benign'
-        ? [{ id: rule.id, packets: claimed.get(finding) ?? 0, text: finding.text }]
-        : [],
-    )
+    .flatMap(({ rule, finding }) => {
+      if (finding.kind !== 'benign') return [];
+      const { id } = rule;
+      const drops = sources.get(finding) ?? new Map<DropCount, number>();
+      const packets = claimed.get(finding) ?? 0;
+      return [{ id, packets, text: finding.text, ...whereaboutsOf(drops) }];
+    })
     .filter(({ packets }) => packets > 0)
     .sort((a, b) => b.packets - a.packets);
 }
@@ -241,8 +246,9 @@ function coreUnread(
   });
 }
 
-function reportDrops({ reason, location, protocol, packets }: DropCount): ReportDrops {
-  return { reason, location, protocol, packets };
+function reportDrops(drop: DropCount): ReportDrops {
+  const { reason, location, protocol, packets } = drop;
+  return { reason, location, protocol, packets, ...whereaboutsOf(new Map([[drop, packets]])) };
 }
 
 function packetsOf(parts: readonly { readonly packets: number }[]): number {

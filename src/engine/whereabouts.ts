@@ -1,4 +1,11 @@
-import type { DropCapture, DropCount, DropFlow, SocketOwner } from '../model/drops.ts';
+import {
+  EtherType,
+  type DropCapture,
+  type DropCount,
+  type DropFlow,
+  type SocketOwner,
+} from '../model/drops.ts';
+import type { ReportFlow, Whereabouts } from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 
 /** The one interface that so large a part of a cause's packets came by is named as its place. */
@@ -44,19 +51,51 @@ export function ownerOf(
 
 /** The busiest flows of these drops, as evidence. Nothing where the capture does not know flows. */
 export function flowsOf(sources: Sources): readonly Observation[] {
-  const kinds = [...sources.keys()];
-  const flows = kinds
-    .flatMap(({ details }) =>
-      (details?.topFlows ?? []).map((flow) => ({ flow, protocol: details?.ipProtocol ?? null })),
-    )
-    .sort((a, b) => b.flow.packets - a.flow.packets)
-    .slice(0, NAMED_FLOWS);
-  if (flows.length === 0) return [];
-  const about = kinds.some(({ details }) => details?.flowsApproximate === true) ? 'about ' : '';
-  return flows.map(({ flow, protocol }) => ({
+  return busiestFlows(sources).map(({ flow, packets, approximate }) => ({
     source: 'skb:kfree_skb',
-    text: `${about}${flow.packets} of them: ${protocolName(protocol)}${endpoint(flow.source, flow.ports?.source)} → ${endpoint(flow.destination, flow.ports?.destination)}`,
+    text: `${approximate === true ? 'about ' : ''}${packets} of them: ${flow}`,
   }));
+}
+
+/** Where these packets died and whose they were. Empty where the capture does not know. */
+export function whereaboutsOf(sources: Sources): Whereabouts {
+  const seenOn = interfaceOf(sources);
+  const flows = busiestFlows(sources);
+  return {
+    ...(seenOn !== undefined && { interface: seenOn }),
+    ...(flows.length > 0 && { flows }),
+  };
+}
+
+function busiestFlows(sources: Sources): ReportFlow[] {
+  const kinds = [...sources.keys()];
+  const approximate = kinds.some(({ details }) => details?.flowsApproximate === true);
+  return kinds
+    .flatMap((kind) => (kind.details?.topFlows ?? []).map((flow) => ({ kind, flow })))
+    .sort((a, b) => b.flow.packets - a.flow.packets)
+    .slice(0, NAMED_FLOWS)
+    .map(({ kind, flow }) => ({
+      flow: describeFlow(flow, kind),
+      packets: flow.packets,
+      ...(approximate && { approximate }),
+    }));
+}
+
+function describeFlow(flow: DropFlow, { protocol, details }: DropCount): string {
+  const { source, destination, ports, vlan } = flow;
+  const kind = protocol === EtherType.ARP ? arpKind(flow) : ipKind(flow, details?.ipProtocol);
+  return `${vlan === undefined ? '' : `VLAN ${vlan} `}${kind}${endpoint(source, ports?.source)} → ${endpoint(destination, ports?.destination)}`;
+}
+
+function arpKind({ arpOperation }: DropFlow): string {
+  if (arpOperation === 1) return 'ARP request ';
+  return arpOperation === 2 ? 'ARP reply ' : 'ARP ';
+}
+
+function ipKind({ icmp }: DropFlow, ipProtocol: number | null | undefined): string {
+  if (ipProtocol === null || ipProtocol === undefined) return '';
+  const name = PROTOCOLS.get(ipProtocol) ?? `IP protocol ${ipProtocol} `;
+  return icmp === undefined ? name : `${name}type ${icmp.type} code ${icmp.code} `;
 }
 
 function endpoint(address: string, port: DropFlow['packets'] | undefined): string {
@@ -71,8 +110,3 @@ const PROTOCOLS: ReadonlyMap<number, string> = new Map([
   [58, 'ICMPv6 '],
   [132, 'SCTP '],
 ]);
-
-function protocolName(protocol: number | null): string {
-  if (protocol === null) return '';
-  return PROTOCOLS.get(protocol) ?? `IP protocol ${protocol} `;
-}

@@ -30,7 +30,7 @@ export interface Report {
   verdict: Verdict;
   /** Ranked: packets lost, then confidence, then severity. */
   causes: ReportCause[];
-  benign: { id: string; packets: number; text: string }[];
+  benign: ({ id: string; packets: number; text: string } & Whereabouts)[];
   unexplained: ReportDrops[];
   /** Drops on this host that cannot be placed in the namespace under diagnosis. They do not count in totals. */
   elsewhere: { packets: number; text: string; drops: ReportDrops[] };
@@ -88,10 +88,26 @@ export interface ReportFix extends Omit<Fix, 'steps'> {
 /** A step with the exact line an administrator would type. */
 export type ReportStep = FixStep & { readonly command: string };
 
-export interface ReportDrops {
+export interface ReportDrops extends Whereabouts {
   /** Null on kernels without drop reasons. */
   reason: string | null;
   location: string;
   protocol: number;
   packets: number;
+}
+
+/** Where packets died and whose they were, as far as the capture knows (BPF). */
+export interface Whereabouts {
+  /** The interface that (nearly) all of them came by or were to leave by; untrusted. */
+  interface?: string;
+  /** The busiest flows, most packets first. */
+  flows?: ReportFlow[];
+}
+
+export interface ReportFlow {
+  /** `UDP 10.0.0.1:4000 → 10.0.0.2:53`, `ARP request 10.0.0.1 → 10.0.0.2`. */
+  flow: string;
+  packets: number;
+  /** Not every packet's flow was looked at. */
+  approximate?: boolean;
 }

@@ -66,10 +66,15 @@ export function describeScope(scope: Scope): string {
   return parts.filter((part) => part !== false).join(', ');
 }
 
-/** `NO_SOCKET @ ip_local_deliver, IPv4` */
+/** `NO_SOCKET @ ip_local_deliver, IPv4`, and where known: `on eth0, mostly UDP 10.0.0.1:9 → 10.0.0.2:53` */
 export function describeDrops(drops: Omit<ReportDrops, 'packets'>): string {
-  const where = drops.reason === null ? drops.location : `${drops.reason} @ ${drops.location}`;
-  return `${where}, ${etherTypeName(drops.protocol)}`;
+  const { reason, location, protocol, flows = [] } = drops;
+  const where = reason === null ? location : `${reason} @ ${location}`;
+  const by = drops.interface === undefined ? '' : ` on ${drops.interface}`;
+  const [busiest] = flows;
+  const whose =
+    busiest === undefined ? '' : `, ${flows.length > 1 ? 'most often ' : ''}${busiest.flow}`;
+  return `${where}, ${etherTypeName(protocol)}${by}${whose}`;
 }
 
 /** What such drops are, in a phrase: by their reason, or else by the function. Undefined: not known. */

@@ -35,11 +35,12 @@ async function copyOfRepository(): Promise<string> {
   return copy;
 }
 
-test('CONTRIBUTING.md: one rule file and one test make a new rule', async () => {
+test('CONTRIBUTING.md: one rule file and one test make a new rule, one more file its fault', async () => {
   const files = await examples();
   expect(files.map(({ file }) => file)).toEqual([
     'rules/udp/udp-csum-error.ts',
     'test/unit/rules/udp-csum-error.test.ts',
+    'test/lab/faults/udp-checksum.ts',
   ]);
   const copy = await copyOfRepository();
   try {
@@ -61,6 +62,8 @@ test('CONTRIBUTING.md: one rule file and one test make a new rule', async () => 
       cwd: copy,
     });
     expect(lint.exitCode).toBe(0);
+    const types = await execa('npx', ['tsc', '--noEmit', '-p', 'tsconfig.dev.json'], { cwd: copy });
+    expect(types.exitCode).toBe(0);
   } finally {
     await rm(copy, { recursive: true });
   }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { faults } from '../lab/faults.ts';
+import { strictReversePath } from '../lab/faults/reverse-path.ts';
 import { allSettings, inside, makePair, type Pair } from '../lab/network.ts';
 import { labMissing } from '../lab/requirements.ts';
 import { trafficUntil } from '../lab/traffic.ts';
@@ -34,18 +34,16 @@ async function temporary(): Promise<string> {
 describe.skipIf(missing !== null)(`in the lab${missing === null ? '' : ` (${missing})`}`, () => {
   /** A receiver whose strict reverse-path filter drops what the sender sends until `done`. */
   async function faultyPair(): Promise<{ pair: Pair; until: (done: Promise<unknown>) => void }> {
-    const scenario = faults.find(({ name }) => name.startsWith('strict reverse-path filter'));
-    if (scenario === undefined) throw new Error('the lab has lost its reverse-path fault');
     const pair = await makePair();
     const ends: Promise<unknown>[] = [];
     onTestFinished(async () => {
       await Promise.all(ends);
       await pair.cleanUp.run();
     });
-    await scenario.setUp(pair);
+    await strictReversePath.setUp(pair);
     return {
       pair,
-      until: (done) => ends.push(trafficUntil(done, () => scenario.traffic(pair))),
+      until: (done) => ends.push(trafficUntil(done, () => strictReversePath.traffic(pair))),
     };
   }
 

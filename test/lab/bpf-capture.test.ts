@@ -3,9 +3,9 @@ import { afterEach, expect, test } from 'vitest';
 import { startBpfCapture, type BpfCaptureOptions } from '../../src/capture/bpf/capture.ts';
 import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
 import { start } from './command.ts';
-import { CleanUp, inside, macOf, makePair, RECEIVER, SENDER, type Pair } from './network.ts';
+import { CleanUp, inside, makePair, RECEIVER, SENDER, type Pair } from './network.ts';
 import { labMissing } from './requirements.ts';
-import { receiveUdp, sendFrames, sendUdp } from './traffic.ts';
+import { receiveUdp, sendUdp } from './traffic.ts';
 
 const missing = await labMissing();
 const cleanUp = new CleanUp();
@@ -142,104 +142,6 @@ test.skipIf(missing !== null)('a small storm has exact flows', async () => {
   expect(drop?.details?.topFlows.map(({ packets }) => packets)).toEqual(Array(10).fill(10));
 });
 
-test.skipIf(missing !== null)('kinds of packets: namespace, interface, flow', async () => {
-  const { a, b } = await cable();
-  const mac = async (netns: string, name: string): Promise<string> =>
-    (await macOf(netns, name)).replaceAll(':', '');
-  const ethernet = `${await mac(b, 'vb')}${await mac(a, 'va')}`;
-  const ipv4 = (protocol: string, checksum: string): string =>
-    `450000280000000040${protocol}${checksum}0a4d00010a4d0002`;
-  await inside(a, 'ip addr add fd77::1/64 dev va nodad');
-  await inside(b, 'ip addr add fd77::2/64 dev vb nodad');
-  await inside(
-    b,
-    'nft -f -',
-    'table arp t { chain i { type filter hook input priority 0; drop;\n}\n}',
-  );
-  await inside(
-    a,
-    'nft -f -',
-    'table inet t { chain o { type filter hook output priority 0; udp dport 6000 counter drop;\n}\n}',
-  );
-  const bytes = '00'.repeat(12);
-  const capture = await captured(async () => {
-    // UDP with an 802.1Q tag, id 100, for which vb has no device.
-    await sendFrames(
-      a,
-      'va',
-      3,
-      `${ethernet}810000640800${ipv4('11', '6659')}03e803e900140000${bytes}`,
-    );
-    // TCP SYN to a port nobody listens on: the checksum is that of the kernel.
-    await inside(
-      a,
-      `perl -MSocket -e socket(S,2,1,0);connect(S,sockaddr_in(81,inet_aton("${RECEIVER}")))`,
-    ).catch(() => null);
-    await inside(a, 'ping -c 1 -W 1 -I va fd77::2');
-    await sendUdp6(a, 'fd77::2', 4000);
-    // ARP request of 10.77.0.1 for 10.77.0.2.
-    await sendFrames(
-      a,
-      'va',
-      2,
-      `${ethernet}08060001080006040001${await mac(a, 'va')}0a4d00010000000000000a4d0002${'00'.repeat(18)}`,
-    );
-    await sendUdp({ from: a, to: RECEIVER, port: 6000, packets: 4, perSecond: 0 });
-    // A frame of an EtherType that nobody handles.
-    await sendFrames(a, 'va', 1, `${ethernet}88b5${'00'.repeat(46)}`);
-  });
-  const [inA, inB] = [await inodeOf(a), await inodeOf(b)];
-  const first = (netns: number, reason: string, protocol: number): DropCount | undefined =>
-    dropsOf(capture, netns, reason).find((drop) => drop.protocol === protocol);
-
-  expect(first(inB, 'OTHERHOST', EtherType.IPv4)).toMatchObject({
-    packets: 3,
-    location: 'ip_rcv_core',
-    details: {
-      interface: 'vb',
-      topFlows: [
-        { source: SENDER, destination: RECEIVER, ports: { source: 1000, destination: 1001 } },
-      ],
-    },
-  });
-  const closed = dropsOf(capture, inB, 'NO_SOCKET').find(
-    ({ location }) => location === 'tcp_v4_rcv',
-  );
-  expect(closed?.details).toMatchObject({
-    interface: 'vb',
-    ipProtocol: 6,
-    topFlows: [{ source: SENDER, destination: RECEIVER, ports: { destination: 81 } }],
-  });
-  expect(first(inB, 'NO_SOCKET', EtherType.IPv6)).toMatchObject({
-    packets: 1,
-    details: {
-      interface: 'vb',
-      ipProtocol: 17,
-      topFlows: [{ source: 'fd77::1', destination: 'fd77::2', ports: { destination: 4000 } }],
-    },
-  });
-  expect(first(inB, 'NETFILTER_DROP', EtherType.ARP)).toMatchObject({
-    packets: 2,
-    details: {
-      interface: 'vb',
-      ipProtocol: null,
-      topFlows: [{ source: SENDER, destination: RECEIVER, arpOperation: 1, packets: 2 }],
-    },
-  });
-  const [egress] = dropsOf(capture, inA, 'NETFILTER_DROP');
-  expect(egress).toMatchObject({
-    packets: 4,
-    details: {
-      interface: 'va',
-      topFlows: [{ destination: RECEIVER, ports: { destination: 6000 } }],
-    },
-  });
-  expect(egress?.details?.topFlows[0]?.socket).toBeGreaterThan(0);
-  expect(first(inB, 'UNHANDLED_PROTO', 0x88b5)?.details?.topFlows).toMatchObject([
-    { source: await macOf(a, 'va'), destination: await macOf(b, 'vb'), packets: 1 },
-  ]);
-});
-
 test.skipIf(missing !== null)('a full socket is known by its inode number', async () => {
   const { a, b } = await cable();
   const receiver = await receiveUdp(b, 7000, 'stuck', 4096);
@@ -269,10 +171,3 @@ test.skipIf(missing !== null)('the kernel selects by namespace', async () => {
   ).toEqual([]);
   expect(capture.unselected).toBeGreaterThanOrEqual(50);
 });
-
-async function sendUdp6(from: string, to: string, port: number): Promise<void> {
-  await inside(
-    from,
-    `perl -MSocket=:all -e socket(S,AF_INET6,SOCK_DGRAM,0);send(S,"x",0,pack_sockaddr_in6(${port},inet_pton(AF_INET6,"${to}")))`,
-  );
-}

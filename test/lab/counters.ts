@@ -1,5 +1,5 @@
 import { run } from './command.ts';
-import { inside } from './network.ts';
+import { inside, type Pair } from './network.ts';
 
 /** `nstat` of iproute2: not our parser. */
 export async function nstat(netns: string, name: string): Promise<number> {
@@ -30,4 +30,10 @@ export async function rxDropped(netns: string, iface: string): Promise<number> {
     stats64: { rx: { dropped: number } };
   }[];
   return link?.stats64.rx.dropped ?? Number.NaN;
+}
+
+/** All that was lost on its way from the sender to the program: what it sent less what UDP delivered. */
+export async function notDelivered({ a, b }: Pair): Promise<number> {
+  const received = (await nstat(b, 'UdpInDatagrams')) + (await nstat(b, 'UdpNoPorts'));
+  return (await nstat(a, 'UdpOutDatagrams')) - received;
 }

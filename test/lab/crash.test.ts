@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Checkpoint } from '../../src/fix/checkpoints.ts';
-import { faults } from './faults.ts';
+import { strictReversePath } from './faults/reverse-path.ts';
 import { allSettings, inside, makePair, RECEIVER, type Pair } from './network.ts';
 import { labMissing } from './requirements.ts';
 import { startUdp } from './traffic.ts';
@@ -42,91 +42,96 @@ const SETTLED: ReadonlySet<Checkpoint> = new Set([
 ]);
 
 describe.skipIf(missing !== null)(`kill -9${missing === null ? '' : ` (${missing})`}`, () => {
-  let pair: Pair;
-  let settings = '';
-  let state = '';
-
-  beforeAll(async () => {
-    pair = await makePair();
-    await faults.find(({ name }) => name.startsWith('strict reverse-path'))?.setUp(pair);
-    await inside(pair.a, `ip addr add ${UNKNOWN_SOURCE}/32 dev lo`);
-    settings = await allSettings(pair.b);
+  test.concurrent.each(APPLYING)('of a fix at %s', async (checkpoint) => {
+    await expectRecovery(checkpoint, (host) =>
+      fixKilledAt(host, checkpoint, [ASYMMETRIC], ['--no-verify']),
+    );
   });
 
-  afterAll(() => pair.cleanUp.run());
-
-  test.each(APPLYING)('of a fix at %s', async (checkpoint) => {
-    await fixKilledAt(checkpoint, [ASYMMETRIC], ['--no-verify']);
-    await expectRecovery(checkpoint);
+  test.concurrent.each(VERIFYING)('of a fix that helps, at %s', async (checkpoint) => {
+    await expectRecovery(checkpoint, (host) => fixKilledAt(host, checkpoint, [ASYMMETRIC], []));
   });
 
-  test.each(VERIFYING)('of a fix that helps, at %s', async (checkpoint) => {
-    await fixKilledAt(checkpoint, [ASYMMETRIC], []);
-    await expectRecovery(checkpoint);
-  });
-
-  test.each(RESTORING)(
+  test.concurrent.each(RESTORING)(
     'of a fix that does not help and is rolled back, at %s',
     async (checkpoint) => {
-      await fixKilledAt(checkpoint, [ASYMMETRIC, UNKNOWN_SOURCE], []);
-      await expectRecovery(checkpoint);
+      const sources = [ASYMMETRIC, UNKNOWN_SOURCE];
+      await expectRecovery(checkpoint, (host) => fixKilledAt(host, checkpoint, sources, []));
     },
   );
 
-  test.each(RESTORING)('of undo at %s', async (checkpoint) => {
-    state = await newState();
-    const fixed = await fix([ASYMMETRIC], ['--no-verify'], {});
-    expect(fixed.exitCode, fixed.stderr).toBe(1);
-    const killed = await run(['undo', 'all'], { WHYDROP_TEST_CRASH_AT: checkpoint });
-    expect(killed.exitCode, killed.stderr).toBe(KILLED);
-    await expectRecovery(checkpoint);
+  test.concurrent.each(RESTORING)('of undo at %s', async (checkpoint) => {
+    await expectRecovery(checkpoint, async (host) => {
+      const fixed = await fix(host, [ASYMMETRIC], ['--no-verify'], {});
+      expect(fixed.exitCode, fixed.stderr).toBe(1);
+      const killed = await run(host, ['undo', 'all'], { WHYDROP_TEST_CRASH_AT: checkpoint });
+      expect(killed.exitCode, killed.stderr).toBe(KILLED);
+    });
   });
+});
 
-  async function fixKilledAt(
-    checkpoint: Checkpoint,
-    sources: readonly string[],
-    options: readonly string[],
-  ): Promise<void> {
-    state = await newState();
-    const killed = await fix(sources, options, { WHYDROP_TEST_CRASH_AT: checkpoint });
-    expect(killed.exitCode, killed.stderr + killed.stdout).toBe(KILLED);
-  }
+/** Namespaces with the fault, and a state directory of their own: tests run beside each other. */
+interface Host {
+  readonly pair: Pair;
+  readonly state: string;
+}
 
-  /** The next start tells what is half done; undo brings every setting back, and then there is nothing to tell. */
-  async function expectRecovery(checkpoint: Checkpoint): Promise<void> {
-    const first = await run(['report', '-d', '0']);
+/** The next start tells what is half done; undo brings every setting back, and then there is nothing to tell. */
+async function expectRecovery(
+  checkpoint: Checkpoint,
+  work: (host: Host) => Promise<void>,
+): Promise<void> {
+  const pair = await makePair();
+  try {
+    await strictReversePath.setUp(pair);
+    await inside(pair.a, `ip addr add ${UNKNOWN_SOURCE}/32 dev lo`);
+    const settings = await allSettings(pair.b);
+    const state = await mkdtemp(join(tmpdir(), 'whydrop-lab-'));
+    pair.cleanUp.add(() => rm(state, { recursive: true }));
+    const host = { pair, state };
+    await work(host);
+
+    const first = await run(host, ['report', '-d', '0']);
     expect(first.stderr).toMatch(
       SETTLED.has(checkpoint) ? /^$/ : /interrupted while it changed settings:[^]*whydrop undo \d/,
     );
-
-    const undone = await run(['undo', 'all']);
+    const undone = await run(host, ['undo', 'all']);
     expect(undone.exitCode, undone.stderr).toBe(0);
     expect(await allSettings(pair.b)).toBe(settings);
-    expect((await run(['undo'])).stdout).toContain('Nothing that whydrop changed here');
-    expect((await run(['report', '-d', '0'])).stderr).toBe('');
-    await rm(state, { recursive: true });
+    expect((await run(host, ['undo'])).stdout).toContain('Nothing that whydrop changed here');
+    expect((await run(host, ['report', '-d', '0'])).stderr).toBe('');
+  } finally {
+    await pair.cleanUp.run();
   }
+}
 
-  async function fix(
-    sources: readonly string[],
-    options: readonly string[],
-    env: Readonly<Record<string, string>>,
-  ) {
-    const senders = sources.map((source) =>
-      startUdp({ from: pair.a, source, to: RECEIVER, port: 5000, packets: 20_000, perSecond: 400 }),
-    );
-    const only = ['--only', 'ip-rpfilter', '-n', pair.b, '-d', '500ms'];
-    const ended = await run(['fix', '--yes', ...only, ...options], env);
-    for (const sender of senders) sender.kill();
-    await Promise.all(senders);
-    return ended;
-  }
+async function fixKilledAt(
+  host: Host,
+  checkpoint: Checkpoint,
+  sources: readonly string[],
+  options: readonly string[],
+): Promise<void> {
+  const killed = await fix(host, sources, options, { WHYDROP_TEST_CRASH_AT: checkpoint });
+  expect(killed.exitCode, killed.stderr + killed.stdout).toBe(KILLED);
+}
 
-  function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    return whydrop(args, { WHYDROP_STATE_DIR: state, ...env }).done;
-  }
-});
+async function fix(
+  host: Host,
+  sources: readonly string[],
+  options: readonly string[],
+  env: Readonly<Record<string, string>>,
+) {
+  const { a, b } = host.pair;
+  const senders = sources.map((source) =>
+    startUdp({ from: a, source, to: RECEIVER, port: 5000, packets: 20_000, perSecond: 400 }),
+  );
+  const only = ['--only', 'ip-rpfilter', '-n', b, '-d', '500ms'];
+  const ended = await run(host, ['fix', '--yes', ...only, ...options], env);
+  for (const sender of senders) sender.kill();
+  await Promise.all(senders);
+  return ended;
+}
 
-function newState(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'whydrop-lab-'));
+function run({ state }: Host, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return whydrop(args, { WHYDROP_STATE_DIR: state, ...env }).done;
 }

@@ -2,12 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { planFixes } from '../../src/fix/plan.ts';
+import type { Report } from '../../src/model/report.ts';
+import type { Cure, Fault } from './fault.ts';
 import { faults } from './faults.ts';
+import { nftablesRule } from './faults/firewall.ts';
 import { allSettings, makePair, restoreAfterCrash, type Pair } from './network.ts';
 import { labMissing } from './requirements.ts';
-import type { Scenario } from './scenario.ts';
 import { trafficUntil } from './traffic.ts';
-import { reportDuring, whydrop } from './whydrop.ts';
+import { diagnoseDuring, whydrop, type Backend } from './whydrop.ts';
 
 const missing = await labMissing();
 /** Packets of the report against those of the independent counter. */
@@ -15,93 +18,111 @@ const TOLERANCE = 0.02;
 /** Less is no fault to speak of: the scenario itself would be broken. */
 const FEWEST_LOST = 50;
 
+const BACKENDS: readonly Backend[] = ['bpf', 'tracefs'];
+
 beforeAll(restoreAfterCrash);
 
 describe.skipIf(missing !== null)(`real faults${missing === null ? '' : ` (${missing})`}`, () => {
-  for (const scenario of faults) {
-    test(`${scenario.cause}: ${scenario.name}`, async () => {
-      const pair = await makePair();
-      try {
-        await scenario.setUp(pair);
-        const settings = await allSettings(pair.b);
-        await expectDiagnosis(scenario, pair, 'tracefs');
-        await expectDiagnosis(scenario, pair, 'bpf');
-        if (scenario.cure.kind === 'printed') await expectRefusal(scenario, pair, settings);
-        else await expectCure(scenario, scenario.cure, pair, settings);
-      } finally {
-        await pair.cleanUp.run();
-      }
+  for (const fault of faults) {
+    test(`${fault.cause}: ${fault.name}`, { concurrent: fault.alone === undefined }, async () => {
+      await withFault(fault, async (pair) => {
+        await expectDiagnosis(fault, pair);
+        if (fault.cure !== undefined) await expectCure(fault, fault.cure, pair);
+      });
     });
   }
+
+  test('what is only printed is not applied, even with --yes', async () => {
+    await withFault(nftablesRule, async (pair) => {
+      const settings = await allSettings(pair.b);
+      const { exitCode, stdout, stderr } = await fix(
+        nftablesRule,
+        pair,
+        await stateDirectory(pair),
+      );
+      expect(exitCode, stderr + stdout).toBe(3);
+      expect(await allSettings(pair.b)).toBe(settings);
+    });
+  });
 });
 
-/** Measures the loss by another tool while whydrop looks, and compares. */
-async function expectDiagnosis(
-  scenario: Scenario,
-  pair: Pair,
-  capture: 'bpf' | 'tracefs',
-): Promise<void> {
-  const before = await scenario.lost(pair);
-  const { report } = await reportDuring(
-    ['--netns', pair.b, '--duration', '4s', '--capture', capture],
-    () => scenario.traffic(pair),
-  );
-  expect(report.capture).toMatchObject({ backend: capture, lost: 0 });
-  const lost = (await scenario.lost(pair)) - before;
-
-  expect(lost, 'the fault loses packets').toBeGreaterThan(FEWEST_LOST);
-  const [first] = report.causes;
-  expect(first, JSON.stringify(report, null, 1)).toMatchObject({
-    rank: 1,
-    id: scenario.cause,
-    confidence: scenario.confidence,
-    scope: { netns: pair.b },
-  });
-  const packets = first?.packets ?? 0;
-  expect(Math.abs(packets - lost) / lost, `${packets} reported, ${lost} lost`).toBeLessThanOrEqual(
-    TOLERANCE,
-  );
-  // Nothing else is blamed: no look-alike, no consequence listed as a cause.
-  expect(report.causes.map(({ id }) => id)).toEqual([scenario.cause]);
-  expect(report.crashed).toEqual([]);
+async function withFault(fault: Fault, work: (pair: Pair) => Promise<void>): Promise<void> {
+  const pair = await makePair();
+  try {
+    await fault.setUp?.(pair);
+    await work(pair);
+  } finally {
+    await pair.cleanUp.run();
+  }
 }
 
-/** What whydrop only prints advice for it must not touch, even with --yes. */
-async function expectRefusal(scenario: Scenario, pair: Pair, settings: string): Promise<void> {
-  const state = await mkdtemp(join(tmpdir(), 'whydrop-lab-'));
-  const run = whydrop(['fix', '--yes', '--netns', pair.b, '--duration', '3s'], {
-    WHYDROP_STATE_DIR: state,
+/** Measures the loss by another tool while whydrop looks, under all captures at once, and compares. */
+async function expectDiagnosis(fault: Fault, pair: Pair): Promise<void> {
+  const before = await fault.lost(pair);
+  const { reports } = await diagnoseDuring(
+    BACKENDS.map((capture) => ({ netns: pair.b, capture })),
+    () => fault.traffic(pair),
+  );
+  const lost = (await fault.lost(pair)) - before;
+  expect(lost, 'the fault loses packets').toBeGreaterThan(FEWEST_LOST);
+  expect(reports.map(({ capture }) => capture.backend)).toEqual(BACKENDS);
+  for (const report of reports) expectCause(report, fault, pair, lost);
+}
+
+function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): void {
+  const { causes, capture } = report;
+  const [first] = causes;
+  const iface = fault.interface === undefined ? 'vb' : fault.interface;
+  expect(first, JSON.stringify(report, null, 1)).toMatchObject({
+    rank: 1,
+    id: fault.cause,
+    confidence: fault.confidence,
+    scope: {
+      netns: b,
+      ...(capture.backend === 'bpf' && iface !== null && { interface: iface }),
+      ...fault.scope,
+    },
   });
-  const { exitCode, stdout, stderr } = await trafficUntil(run.done, () => scenario.traffic(pair));
-  expect(exitCode, stderr + stdout).toBe(3);
-  expect(await allSettings(pair.b)).toBe(settings);
-  await rm(state, { recursive: true });
+  const packets = first?.packets ?? 0;
+  expect(
+    Math.abs(packets - lost) / lost,
+    `${capture.backend}: ${packets} reported, ${lost} lost`,
+  ).toBeLessThanOrEqual(TOLERANCE);
+  // Nothing else is blamed: no look-alike, no consequence listed as a cause.
+  expect(causes.map(({ id }) => id)).toEqual([fault.cause]);
+  expect(report).toMatchObject({ crashed: [], capture: { lost: 0 } });
+  expect(planFixes(report).apply.length > 0, 'whydrop can apply a fix').toBe(
+    fault.cure !== undefined,
+  );
 }
 
 /** fix → the counter stops → undo → every setting as before. */
-async function expectCure(
-  scenario: Scenario,
-  cure: Extract<Scenario['cure'], { kind: 'sysctl' }>,
-  pair: Pair,
-  settings: string,
-): Promise<void> {
-  const state = await mkdtemp(join(tmpdir(), 'whydrop-lab-'));
-  const env = { WHYDROP_STATE_DIR: state };
-  const run = whydrop(
-    ['fix', '--yes', '--only', cure.fix, '--netns', pair.b, '--duration', '3s'],
-    env,
-  );
-  const fixed = await trafficUntil(run.done, () => scenario.traffic(pair));
-  expect(fixed.exitCode, fixed.stderr + fixed.stdout).toBe(cure.exitCode);
-  await cure.after?.(pair);
+async function expectCure(fault: Fault, cure: Cure, pair: Pair): Promise<void> {
+  const settings = await allSettings(pair.b);
+  const state = await stateDirectory(pair);
+  const fixed = await fix(fault, pair, state, '--only', cure.fix, '--capture', cure.capture);
+  expect(fixed.exitCode, fixed.stderr + fixed.stdout).toBe(cure.restart === undefined ? 0 : 1);
+  await cure.restart?.(pair);
 
-  const before = await scenario.lost(pair);
-  await scenario.traffic(pair);
-  expect((await scenario.lost(pair)) - before, 'packets still lost after the fix').toBe(0);
+  const before = await fault.lost(pair);
+  await fault.traffic(pair);
+  expect((await fault.lost(pair)) - before, 'packets still lost after the fix').toBe(0);
   expect(await allSettings(pair.b), 'the fix changed something').not.toBe(settings);
 
-  const undone = await whydrop(['undo', 'all'], env).done;
+  const undone = await whydrop(['undo', 'all'], { WHYDROP_STATE_DIR: state }).done;
   expect(undone.exitCode, undone.stderr + undone.stdout).toBe(0);
   expect(await allSettings(pair.b)).toBe(settings);
-  await rm(state, { recursive: true });
+}
+
+async function stateDirectory({ cleanUp }: Pair): Promise<string> {
+  const state = await mkdtemp(join(tmpdir(), 'whydrop-lab-'));
+  cleanUp.add(() => rm(state, { recursive: true }));
+  return state;
+}
+
+function fix(fault: Fault, pair: Pair, state: string, ...options: readonly string[]) {
+  const run = whydrop(['fix', '--yes', '--netns', pair.b, '--duration', '1s', ...options], {
+    WHYDROP_STATE_DIR: state,
+  });
+  return trafficUntil(run.done, () => fault.traffic(pair));
 }

@@ -65,6 +65,11 @@ export async function macOf(netns: string, name: string): Promise<string> {
   return link.address;
 }
 
+/** Addresses of a frame from the sender to the receiver, in hexadecimal; the EtherType follows. */
+export async function frameAddresses({ a, b }: Pair): Promise<string> {
+  return `${await macOf(b, 'vb')}${await macOf(a, 'va')}`.replaceAll(':', '');
+}
+
 /** Runs a command in a namespace. */
 export async function inside(netns: string, line: string, input?: string): Promise<string> {
   return run(`ip netns exec ${netns} ${line}`, input);
@@ -119,4 +124,8 @@ export async function allSettings(netns: string): Promise<string> {
       `${prefix}find /proc/sys/net -type f -readable -not -name stable_secret -not -path */random* -not -name nf_conntrack_count -exec grep -sH  {} +`,
     ).catch(String);
   return `${await settings('')}\n${await settings(`ip netns exec ${netns} `)}`;
+}
+
+export async function nft(netns: string, rules: string): Promise<void> {
+  await inside(netns, 'nft -f -', rules);
 }

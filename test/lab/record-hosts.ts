@@ -1,50 +1,92 @@
-// Records every fault of the lab as a fixture: `npm run record-hosts`, as root. test/hosts/hosts.test.ts holds
+// Records every fault and every healthy workload of the lab as fixtures, under both captures: `npm run record-hosts`,
+// as root, or `npm run record-hosts -- mpls ping` for those whose name contains a word. test/hosts/hosts.test.ts holds
 // every rule against every recording. Read the differences in expected.json before committing them.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Report } from '../../src/model/report.ts';
 import { faults } from './faults.ts';
-import { makePair, restoreAfterCrash } from './network.ts';
-import { whydrop } from './whydrop.ts';
+import { workloads } from './healthy.ts';
+import { makePair, restoreAfterCrash, type Pair } from './network.ts';
+import { whydrop, type Backend } from './whydrop.ts';
 
+interface Subject {
+  readonly name: string;
+  /** Cause that must be the only one; null: none may be. */
+  readonly cause: string | null;
+  /** Longer than the traffic. */
+  readonly duration: string;
+  setUp?(pair: Pair): Promise<unknown>;
+  traffic(pair: Pair): Promise<unknown>;
+}
+
+const subjects: readonly Subject[] = [
+  ...faults.map((fault) => ({ ...fault, duration: '3s' })),
+  ...workloads.map((workload) => ({
+    ...workload,
+    name: `healthy ${workload.name}`,
+    cause: null,
+    duration: '6s',
+  })),
+];
+const BACKENDS: readonly Backend[] = ['bpf', 'tracefs'];
 const folder = fileURLToPath(new URL('../hosts/', import.meta.url));
 const list = `${folder}expected.json`;
+const words = process.argv.slice(2);
 
 await restoreAfterCrash();
 const expected = JSON.parse(await readFile(list, 'utf8').catch(() => '{}')) as Record<
   string,
   unknown
 >;
-for (const scenario of faults) {
-  const file = `${scenario.name
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replace(/-$/, '')}.whydrop.gz`;
+for (const subject of subjects) {
+  if (words.length > 0 && !words.some((word) => subject.name.includes(word))) continue;
+  await record(subject);
+  for (const backend of BACKENDS)
+    expected[fileOf(subject, backend)] = await diagnosis(subject, backend);
+  process.stdout.write(`${subject.name}\n`);
+}
+const sorted = Object.entries(expected).sort(([a], [b]) => (a < b ? -1 : 1));
+await writeFile(list, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
+
+/** Under both captures at once: the same packets. */
+async function record(subject: Subject): Promise<void> {
   const pair = await makePair();
   try {
-    await scenario.setUp(pair);
-    const run = whydrop([
-      'record',
-      '--verbose',
-      '-o',
-      folder + file,
-      '--netns',
-      pair.b,
-      '--duration',
-      '3s',
-    ]);
-    await run.watching;
-    await scenario.traffic(pair);
-    const { exitCode, stderr } = await run.done;
-    if (exitCode !== 0) throw new Error(`${file}: ${stderr}`);
+    await subject.setUp?.(pair);
+    const runs = BACKENDS.map((backend) =>
+      whydrop([
+        'record',
+        '--verbose',
+        '--output',
+        folder + fileOf(subject, backend),
+        '--netns',
+        pair.b,
+        '--duration',
+        subject.duration,
+        '--capture',
+        backend,
+      ]),
+    );
+    await Promise.all(runs.map(({ watching }) => watching));
+    await subject.traffic(pair);
+    for (const { exitCode, stderr } of await Promise.all(runs.map(({ done }) => done))) {
+      if (exitCode !== 0) throw new Error(`${subject.name}: ${stderr}`);
+    }
   } finally {
     await pair.cleanUp.run();
   }
+}
+
+/** What all rules together make of the recording: the fixture's expectation. */
+async function diagnosis(subject: Subject, backend: Backend): Promise<object> {
+  const file = fileOf(subject, backend);
   const { stdout } = await whydrop(['report', '--json', '--from', folder + file]).done;
   const { verdict, causes } = JSON.parse(stdout) as Report;
-  if (causes[0]?.id !== scenario.cause)
-    throw new Error(`${file}: ${causes[0]?.id ?? 'nothing'} ranked first`);
-  expected[file] = {
+  const ids = causes.filter(({ severity }) => severity !== 'notice').map(({ id }) => id);
+  if (ids.join(' ') !== (subject.cause ?? '')) {
+    throw new Error(`${file}: found '${ids.join(' ')}', not '${subject.cause ?? ''}'`);
+  }
+  return {
     verdict,
     causes: causes.map(({ id, severity, confidence, packets }) => ({
       id,
@@ -53,6 +95,12 @@ for (const scenario of faults) {
       packets,
     })),
   };
-  process.stdout.write(`${file}\n`);
 }
-await writeFile(list, `${JSON.stringify(expected, null, 2)}\n`);
+
+function fileOf({ name }: Subject, backend: Backend): string {
+  const slug = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/-$/, '');
+  return `${slug}.${backend}.whydrop.gz`;
+}

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Report } from '../../src/model/report.ts';
 import { whydrop as program } from '../e2e/program.ts';
 import { nstat } from './counters.ts';
-import { faults } from './faults.ts';
+import { strictReversePath } from './faults/reverse-path.ts';
 import { makePair } from './network.ts';
 import { labMissing } from './requirements.ts';
 import { whydrop } from './whydrop.ts';
@@ -19,14 +19,13 @@ test.skipIf(missing !== null)(
     onTestFinished(() => rm(directory, { recursive: true }));
     const pair = await makePair();
     onTestFinished(() => pair.cleanUp.run());
-    const fault = faults.find(({ name }) => name.startsWith('strict reverse-path'));
-    await fault?.setUp(pair);
+    await strictReversePath.setUp(pair);
 
     const path = join(directory, 'lost.whydrop.gz');
     const before = await nstat(pair.b, 'TcpExtIPReversePathFilter');
-    const run = whydrop(['record', '-v', '-o', path, '-n', pair.b, '-d', '3s']);
+    const run = whydrop(['record', '-v', '-o', path, '-n', pair.b, '-d', '2s']);
     await run.watching;
-    await fault?.traffic(pair);
+    await strictReversePath.traffic(pair);
     const recorded = await run.done;
     expect(recorded).toMatchObject({ exitCode: 0, stdout: '' });
     expect(recorded.stderr).toContain(`whydrop report --from ${path}`);
@@ -44,7 +43,7 @@ test.skipIf(missing !== null)(
       scope: { netns: [pair.b] },
       causes: [{ rank: 1, id: 'ip-rpfilter', confidence: 'certain', packets: lost }],
     });
-    expect(report.window.seconds).toBeCloseTo(3, 0);
+    expect(report.window.seconds).toBeCloseTo(2, 0);
     expect(report.causes).toHaveLength(1);
 
     const failOn = async (...args: string[]): Promise<number> =>

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { asymmetricRoute, ELSEWHERE, steady } from './faults.ts';
 import { nstat } from './counters.ts';
+import { asymmetricRoute, ELSEWHERE } from './faults/reverse-path.ts';
 import { inside, makePair, restoreAfterCrash } from './network.ts';
 import { labMissing } from './requirements.ts';
-import { receiveUdp } from './traffic.ts';
-import { reportDuring } from './whydrop.ts';
+import { serve, steady } from './traffic.ts';
+import { diagnoseDuring } from './whydrop.ts';
 
 const missing = await labMissing();
 
@@ -21,27 +21,30 @@ const combinations = [
 beforeAll(restoreAfterCrash);
 
 describe.skipIf(missing !== null)('the reverse-path filter, all × interface', () => {
-  test.each(combinations)('all = $all, vb = $own: drops $drops', async ({ all, own, drops }) => {
-    const pair = await makePair();
-    try {
-      await asymmetricRoute(pair);
-      const receiver = await receiveUdp(pair.b, 5000, 'reads');
-      pair.cleanUp.add(() => receiver.stop());
-      await inside(pair.b, `sysctl -qw net.ipv4.conf.all.rp_filter=${all}`);
-      await inside(pair.b, `sysctl -qw net.ipv4.conf.vb.rp_filter=${own}`);
-      const { report } = await reportDuring(['--netns', pair.b, '--duration', '3s'], () =>
-        steady(pair, { source: ELSEWHERE }),
-      );
-      // The kernel itself says whether this combination drops.
-      expect((await nstat(pair.b, 'TcpExtIPReversePathFilter')) > 0).toBe(drops);
-      expect(report.causes.map(({ id }) => id)).toEqual(drops ? ['ip-rpfilter'] : []);
-      if (!drops) return;
-      // Raising the interface to 2 relaxes the filter whatever `all` is; `all` = 0 would not.
-      expect(report.causes[0]?.fixes[0]?.steps).toMatchObject([
-        { kind: 'sysctl', key: 'net.ipv4.conf.vb.rp_filter', from: String(own), to: '2' },
-      ]);
-    } finally {
-      await pair.cleanUp.run();
-    }
-  });
+  test.concurrent.each(combinations)(
+    'all = $all, vb = $own: drops $drops',
+    async ({ all, own, drops }) => {
+      const pair = await makePair();
+      try {
+        await asymmetricRoute(pair);
+        await serve(pair, 'reads');
+        await inside(pair.b, `sysctl -qw net.ipv4.conf.all.rp_filter=${all}`);
+        await inside(pair.b, `sysctl -qw net.ipv4.conf.vb.rp_filter=${own}`);
+        const { reports } = await diagnoseDuring([{ netns: pair.b, capture: 'bpf' }], () =>
+          steady(pair, { source: ELSEWHERE }),
+        );
+        const causes = reports.flatMap((report) => report.causes);
+        // The kernel itself says whether this combination drops.
+        expect((await nstat(pair.b, 'TcpExtIPReversePathFilter')) > 0).toBe(drops);
+        expect(causes.map(({ id }) => id)).toEqual(drops ? ['ip-rpfilter'] : []);
+        if (!drops) return;
+        // Raising the interface to 2 relaxes the filter whatever `all` is; `all` = 0 would not.
+        expect(causes[0]?.fixes[0]?.steps).toMatchObject([
+          { kind: 'sysctl', key: 'net.ipv4.conf.vb.rp_filter', from: String(own), to: '2' },
+        ]);
+      } finally {
+        await pair.cleanUp.run();
+      }
+    },
+  );
 });

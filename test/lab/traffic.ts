@@ -1,4 +1,5 @@
 import { start } from './command.ts';
+import { RECEIVER, type Pair } from './network.ts';
 
 /**
  * Senders are Perl: it is on every Debian, opens raw sockets, and sends some 300,000 packets a second.
@@ -56,6 +57,17 @@ export function startUdp(traffic: UdpTraffic): ReturnType<typeof start> {
   return start('ip', ['netns', 'exec', from, ...pin, 'perl', '-e', UDP, ...args]);
 }
 
+/** Port of the service that `steady` sends to. */
+export const PORT = 5000;
+
+/** A stream to the receiver, one second long: far more than the noise that is taken for none. */
+export function steady(
+  { a }: Pair,
+  options: { source?: string; flows?: number } = {},
+): Promise<number> {
+  return sendUdp({ from: a, to: RECEIVER, port: PORT, packets: 200, perSecond: 200, ...options });
+}
+
 const RECEIVER_PROGRAM = `
 use strict; use Socket; use Time::HiRes qw(sleep);
 my ($port, $rcvbuf, $mode) = @ARGV;
@@ -106,6 +118,20 @@ export async function receiveUdp(
       await child;
     },
   };
+}
+
+const services = new WeakMap<Pair, Receiver>();
+
+/** Starts the service at PORT of the receiver, or restarts it. */
+export async function serve(
+  pair: Pair,
+  mode: 'reads' | 'bursts' | 'stuck',
+  rcvbufBytes = 0,
+): Promise<void> {
+  await services.get(pair)?.stop();
+  const receiver = await receiveUdp(pair.b, PORT, mode, rcvbufBytes);
+  services.set(pair, receiver);
+  pair.cleanUp.add(() => receiver.stop());
 }
 
 const FRAMES = `

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { faults } from './faults.ts';
+import { strictReversePath } from './faults/reverse-path.ts';
 import { allSettings, inside, makePair, type Pair } from './network.ts';
 import { labMissing } from './requirements.ts';
 import { trafficUntil } from './traffic.ts';
@@ -14,14 +14,13 @@ const REFUSED = 3;
 const NOT_RESTORED = 2;
 
 describe.skipIf(missing !== null)(`undo${missing === null ? '' : ` (${missing})`}`, () => {
-  const fault = faults.find(({ name }) => name.startsWith('strict reverse-path'));
   let pair: Pair;
   let settings = '';
   let state = '';
 
   beforeEach(async () => {
     pair = await makePair();
-    await fault?.setUp(pair);
+    await strictReversePath.setUp(pair);
     settings = await allSettings(pair.b);
     state = await mkdtemp(join(tmpdir(), 'whydrop-lab-'));
   });
@@ -138,6 +137,6 @@ describe.skipIf(missing !== null)(`undo${missing === null ? '' : ` (${missing})`
   }
 
   async function trafficOf(pair: Pair): Promise<void> {
-    await fault?.traffic(pair);
+    await strictReversePath.traffic(pair);
   }
 });

@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url';
 import type { Report } from '../../src/model/report.ts';
 
 const program = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const untilStdinEnds = fileURLToPath(new URL('window.mjs', import.meta.url));
+
+export type Backend = 'bpf' | 'tracefs';
 
 export interface Run {
   /** Resolves when the window is open: from now on every drop is in the report. */
@@ -12,13 +15,63 @@ export interface Run {
 
 /** Starts the built program as a user would, with its own state directory. */
 export function whydrop(args: readonly string[], env: Readonly<Record<string, string>> = {}): Run {
-  const child = execa(process.execPath, [program, ...args], {
+  return startNode([program, ...args], env);
+}
+
+/** What to diagnose, and how. */
+export interface View {
+  /** Null: the initial one. */
+  readonly netns: string | null;
+  readonly capture: Backend;
+}
+
+/**
+ * Diagnoses several views of the same traffic at once. Their windows open before it and close after it.
+ *
+ * @returns the reports in the order of the views, and the result of the traffic
+ */
+export async function diagnoseDuring<Result>(
+  views: readonly View[],
+  traffic: () => Promise<Result>,
+): Promise<{ reports: readonly Report[]; result: Result }> {
+  const closing = new AbortController();
+  const runs = views.map((view) =>
+    startNode([untilStdinEnds, JSON.stringify(view)], {}, closing.signal),
+  );
+  try {
+    await Promise.all(runs.map(({ watching }) => watching));
+    const result = await traffic();
+    closing.abort();
+    const reports = await Promise.all(runs.map(async ({ done }) => reportOf(await done)));
+    return { reports, result };
+  } finally {
+    closing.abort();
+    await Promise.all(runs.map(({ done }) => done));
+  }
+}
+
+function reportOf({ exitCode, stdout, stderr }: Awaited<Run['done']>): Report {
+  try {
+    return JSON.parse(stdout) as Report;
+  } catch {
+    throw new Error(`no report (exit code ${exitCode}): ${stderr}${stdout}`);
+  }
+}
+
+/** @param closeStdin when to; absent: there is none */
+function startNode(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  closeStdin?: AbortSignal,
+): Run {
+  const child = execa(process.execPath, args, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     extendEnv: false,
     reject: false,
-    stdin: 'ignore',
+    stdin: closeStdin === undefined ? 'ignore' : 'pipe',
     timeout: 100_000,
   });
+  closeStdin?.addEventListener('abort', () => child.stdin?.end());
   const watching = new Promise<void>((resolve, reject) => {
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -35,20 +88,4 @@ export function whydrop(args: readonly string[], env: Readonly<Record<string, st
     stderr,
   }));
   return { watching, done };
-}
-
-/** Runs a report while `traffic` flows, all of it within the window. */
-export async function reportDuring(
-  args: readonly string[],
-  traffic: () => Promise<unknown>,
-): Promise<{ report: Report; exitCode: number }> {
-  const run = whydrop(['report', '--json', '--verbose', ...args]);
-  await run.watching;
-  await traffic();
-  const { exitCode, stdout, stderr } = await run.done;
-  try {
-    return { report: JSON.parse(stdout) as Report, exitCode };
-  } catch {
-    throw new Error(`no report (exit code ${exitCode}): ${stderr}${stdout}`);
-  }
 }

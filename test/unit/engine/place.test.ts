@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { placeDrops } from '../../../src/engine/place.ts';
-import { flowsOf, interfaceOf, ownerOf } from '../../../src/engine/whereabouts.ts';
+import { flowsOf, interfaceOf, ownerOf, whereaboutsOf } from '../../../src/engine/whereabouts.ts';
 import type { Companions, PeerEvents } from '../../../src/model/companions.ts';
-import type { DropCount, DropDetails } from '../../../src/model/drops.ts';
+import { EtherType, type DropCount, type DropDetails } from '../../../src/model/drops.ts';
 import { captureOf } from './scripted.ts';
 
 const HERE = 4026532000;
@@ -135,4 +135,22 @@ test('one process is named when nine of ten packets were its own, and not below'
   expect(ownerOf(dropsOf(flow(10, 56)), owners)).toBeUndefined();
   expect(ownerOf(dropsOf(flow(10, 55)), undefined)).toBeUndefined();
   expect(ownerOf(new Map([[drop(10), 10]]), owners)).toBeUndefined();
+});
+
+test('a flow is told by what distinguishes it: VLAN, ARP operation, type of ICMP', () => {
+  const ends = { source: '10.0.0.1', destination: '10.0.0.2', packets: 1 };
+  const told = (protocol: number, details: Partial<DropDetails>): unknown => {
+    const kind = { ...drop(1, details), protocol };
+    return whereaboutsOf(new Map([[kind, 1]]));
+  };
+  const arp = told(EtherType.ARP, { ipProtocol: null, topFlows: [{ ...ends, arpOperation: 1 }] });
+  expect(arp).toEqual({
+    interface: 'eth0',
+    flows: [{ flow: 'ARP request 10.0.0.1 → 10.0.0.2', packets: 1 }],
+  });
+  const icmp = { ...ends, vlan: 7, icmp: { type: 3, code: 1 } };
+  expect(told(EtherType.IPv4, { ipProtocol: 1, topFlows: [icmp] })).toMatchObject({
+    flows: [{ flow: 'VLAN 7 ICMP type 3 code 1 10.0.0.1 → 10.0.0.2' }],
+  });
+  expect(whereaboutsOf(new Map([[drop(9), 9]]))).toEqual({});
 });
