@@ -5,9 +5,13 @@ import drops from './drops.ts';
 import ethtool from './ethtool.ts';
 import firewall from './firewall.ts';
 import link from './link.ts';
+import listeners from './listeners.ts';
+import netlink from './netlink.ts';
+import portUse from './port-use.ts';
 import qdisc from './qdisc.ts';
 import snmp from './snmp.ts';
 import sockets from './sockets.ts';
+import sockstat from './sockstat.ts';
 import softnet from './softnet.ts';
 import sysctl from './sysctl.ts';
 
@@ -17,9 +21,13 @@ export const checks: readonly AnyCheck[] = [
   ethtool,
   firewall,
   link,
+  listeners,
+  netlink,
+  portUse,
   qdisc,
   snmp,
   sockets,
+  sockstat,
   softnet,
   sysctl,
 ];

@@ -15,20 +15,43 @@ import deviceChange from './l2/device-change.ts';
 import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
 import linkStartUp from './l2/link-start-up.ts';
+import ovsDrop from './l2/ovs-drop.ts';
+import wifiDrop from './l2/wifi-drop.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfRuleDrop from './netfilter/nf-rule-drop.ts';
 import nicRxRing from './nic/nic-rx-ring.ts';
+import offloadChecksumBug from './nic/offload-checksum-bug.ts';
+import cgroupBpfEgress from './policy/cgroup-bpf-egress.ts';
+import lsmDrop from './policy/lsm-drop.ts';
+import socketFilterDrop from './policy/socket-filter-drop.ts';
 import qdiscAqm from './qdisc/qdisc-aqm.ts';
+import allocFailure from './socket/alloc-failure.ts';
 import benignSocketTeardown from './socket/benign-socket-teardown.ts';
 import internal from './socket/internal.ts';
+import netlinkOverrun from './socket/netlink-overrun.ts';
+import otherFamily from './socket/other-family.ts';
 import rawOrPacketSocketFull from './socket/raw-or-packet-socket-full.ts';
 import noSocketTcp from './tcp/no-socket-tcp.ts';
+import portExhaustion from './tcp/port-exhaustion.ts';
 import remoteLoss from './tcp/remote-loss.ts';
+import tcpAuthMismatch from './tcp/tcp-auth-mismatch.ts';
+import tcpBacklogDrop from './tcp/tcp-backlog-drop.ts';
 import tcpClosedWithData from './tcp/tcp-closed-with-data.ts';
+import tcpCsumError from './tcp/tcp-csum-error.ts';
+import tcpListenOverflow from './tcp/tcp-listen-overflow.ts';
+import tcpMemPressure from './tcp/tcp-mem-pressure.ts';
+import tcpOrphansTw from './tcp/tcp-orphans-tw.ts';
+import tcpPaws from './tcp/tcp-paws.ts';
+import tcpRcvbufPrune from './tcp/tcp-rcvbuf-prune.ts';
 import tcpResetNoise from './tcp/tcp-reset-noise.ts';
 import tcpSequenceNoise from './tcp/tcp-sequence-noise.ts';
+import tcpSynQueue from './tcp/tcp-syn-queue.ts';
+import tcpZeroWindow from './tcp/tcp-zero-window.ts';
 import noSocketUdp from './udp/no-socket-udp.ts';
+import udpCsumError from './udp/udp-csum-error.ts';
+import udpMemExhausted from './udp/udp-mem-exhausted.ts';
 import udpRcvbufFull from './udp/udp-rcvbuf-full.ts';
+import udpSndbuf from './udp/udp-sndbuf.ts';
 
 export const rules: readonly AnyRule[] = [
   rpsFlowLimit,
@@ -46,18 +69,41 @@ export const rules: readonly AnyRule[] = [
   l2Otherhost,
   l2UnhandledProto,
   linkStartUp,
+  ovsDrop,
+  wifiDrop,
   nfConntrackFull,
   nfRuleDrop,
   nicRxRing,
+  offloadChecksumBug,
+  cgroupBpfEgress,
+  lsmDrop,
+  socketFilterDrop,
   qdiscAqm,
+  allocFailure,
   benignSocketTeardown,
   internal,
+  netlinkOverrun,
+  otherFamily,
   rawOrPacketSocketFull,
   noSocketTcp,
+  portExhaustion,
   remoteLoss,
+  tcpAuthMismatch,
+  tcpBacklogDrop,
   tcpClosedWithData,
+  tcpCsumError,
+  tcpListenOverflow,
+  tcpMemPressure,
+  tcpOrphansTw,
+  tcpPaws,
+  tcpRcvbufPrune,
   tcpResetNoise,
   tcpSequenceNoise,
+  tcpSynQueue,
+  tcpZeroWindow,
   noSocketUdp,
+  udpCsumError,
+  udpMemExhausted,
   udpRcvbufFull,
+  udpSndbuf,
 ];

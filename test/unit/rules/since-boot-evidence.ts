@@ -3,11 +3,15 @@ import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Link, Links } from '../../../checks/link.ts';
+import type { Listener, Listeners } from '../../../checks/listeners.ts';
+import type { Netlink, NetlinkSocket } from '../../../checks/netlink.ts';
 import { lossTemplates } from '../../../checks/nic-drivers.ts';
+import type { PortUse } from '../../../checks/port-use.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
+import type { Sockstat } from '../../../checks/sockstat.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
 import { linkOf } from './evidence.ts';
@@ -166,6 +170,58 @@ function link(): fc.Arbitrary<Links> {
   return fc.array(fc.tuple(name, one)).map((links) => ({ interfaces: new Map(links) }));
 }
 
+function listeners(): fc.Arbitrary<Listeners> {
+  const socket: fc.Arbitrary<Listener> = fc.record(
+    {
+      local: fc.constantFrom('0.0.0.0:80', '127.0.0.1:8080', '[::]:443', '*:22'),
+      port: fc.nat(65_535),
+      queued: fc.nat(5000),
+      backlog: fc.nat(4096),
+      inode: fc.nat(),
+      process: fc.record({ pid: fc.nat(), name: fc.string() }),
+    },
+    { requiredKeys: ['local', 'port', 'queued', 'backlog', 'inode'] },
+  );
+  const names = ['TcpExt.ListenOverflows', 'TcpExt.ListenDrops', 'Tcp.OutRsts'];
+  return fc.record(
+    { counters: everyName(u64, names), sockets: fc.array(socket) },
+    { requiredKeys: ['counters'] },
+  );
+}
+
+function netlink(): fc.Arbitrary<Netlink> {
+  const socket: fc.Arbitrary<NetlinkSocket> = fc.record(
+    { family: fc.nat(22), portId: fc.nat(), drops: u32, program: fc.string() },
+    { requiredKeys: ['family', 'portId', 'drops'] },
+  );
+  return fc.array(fc.tuple(fc.nat(), socket)).map((sockets) => ({ sockets: new Map(sockets) }));
+}
+
+function portUse(): fc.Arbitrary<PortUse> {
+  const busiest = fc.record({
+    from: fc.constant('10.0.0.1'),
+    to: fc.constantFrom('10.0.0.2:80', '[::1]:443'),
+    used: fc.nat(65_536),
+  });
+  return fc.record({ ports: fc.nat(65_536), busiest }, { requiredKeys: ['ports'] });
+}
+
+function sockstat(): fc.Arbitrary<Sockstat> {
+  const level = fc.nat(1_000_000);
+  const ram = fc.record({ pages: fc.nat(2 ** 30), pageBytes: fc.constantFrom(4096, 65_536) });
+  return fc.record(
+    {
+      tcpPages: level,
+      udpPages: level,
+      tcpOrphans: level,
+      tcpTimeWait: level,
+      tcpInUse: level,
+      ram,
+    },
+    { requiredKeys: [] },
+  );
+}
+
 function qdisc(): fc.Arbitrary<Qdiscs> {
   const one: fc.Arbitrary<Qdisc> = fc.record(
     {
@@ -265,9 +321,13 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   ethtool: ethtool(),
   firewall: firewall(),
   link: link(),
+  listeners: listeners(),
+  netlink: netlink(),
+  'port-use': portUse(),
   qdisc: qdisc(),
   snmp: snmp(),
   sockets: sockets(),
+  sockstat: sockstat(),
   softnet: softnet(),
   sysctl: sysctl(),
 };
