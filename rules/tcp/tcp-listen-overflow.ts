@@ -122,7 +122,8 @@ function meaning(full: readonly FullListener[]): string {
 function fixFor(listener: FullListener, sysctl: Sysctl | undefined): Fix {
   const { socket, fullLooks, looks } = listener;
   const program = programOf(socket);
-  if (whyFull(listener) !== 'bursts') {
+  const why = whyFull(listener);
+  if (why !== 'bursts') {
     return {
       id: `accept-faster-${socket.port}`,
       title: `Let ${program} accept faster`,
@@ -131,7 +132,11 @@ function fixFor(listener: FullListener, sysctl: Sysctl | undefined): Fix {
       steps: [
         {
           kind: 'manual',
-          text: `The queue was full in ${fullLooks} of ${looks} looks, so a longer one would be full as well. See what ${program} waits for (CPU, a lock, a database, a limit of connections), and give it more workers.`,
+          text: `${
+            why === 'behind'
+              ? `The queue was full in ${fullLooks} of ${looks} looks, so a longer one would be full as well.`
+              : 'The window was too short to tell whether the queue is always full: measure longer (--duration 10s). A longer queue helps only if it empties in between.'
+          } See what ${program} waits for (CPU, a lock, a database, a limit of connections), and give it more workers.`,
         },
       ],
       takesEffect: 'at-once',

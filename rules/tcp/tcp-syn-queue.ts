@@ -1,4 +1,3 @@
-import listeners from '../../checks/listeners.ts';
 import snmp, { type Snmp } from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
@@ -11,6 +10,7 @@ const DROPS = 'TcpExt.TCPReqQFullDrop';
 const COOKIES = 'TcpExt.TCPReqQFullDoCookies';
 /** netdata's tcp_listen.conf warns above one a second; less is a burst, or a scan. */
 const COOKIES_PER_SECOND = 1;
+const COOKIES_MIN = 10;
 const cookiesKey = 'net.ipv4.tcp_syncookies';
 const limitKey = 'net.ipv4.tcp_max_syn_backlog';
 
@@ -18,7 +18,9 @@ export default defineRule({
   id: 'tcp-syn-queue',
   title: 'Too many half-open TCP connections',
   needs: { snmp },
-  wants: { sysctl, listeners },
+  wants: { sysctl },
+  // The last step of a handshake waits with the half-open ones while the accept queue is full.
+  consequenceOf: ['tcp-listen-overflow'],
   reviewed: '2026-11-22',
   explain: {
     see: 'New connections to a service time out while open ones work. The kernel log says "Possible SYN flooding on port …".',
@@ -43,7 +45,8 @@ export default defineRule({
     const beyondLimit = cookies === 0 ? Math.max(0, others) : 0;
     const packets = full + beyondLimit;
     if (packets > 0) return [lost(packets, beyondLimit, snmp, sysctl?.last)];
-    return rises(snmp, [COOKIES]) > COOKIES_PER_SECOND * seconds ? [atWork(snmp)] : [];
+    const sent = rises(snmp, [COOKIES]);
+    return sent >= Math.max(COOKIES_MIN, COOKIES_PER_SECOND * seconds) ? [atWork(snmp)] : [];
   },
 });
 
@@ -89,7 +92,10 @@ function lost(
         because: `full accept queues are counted apart: ListenOverflows +${rises(snmp, ['TcpExt.ListenOverflows'])}`,
       },
     ],
-    fixes: cookies === 0 ? [useCookies()] : [longerBacklog()],
+    fixes:
+      cookies === 0
+        ? [useCookies(beyondLimit === 0 ? DROPS : 'TcpExt.ListenDrops')]
+        : [longerBacklog()],
     claims: [],
     beforeEvents: true,
   };
@@ -121,7 +127,7 @@ function atWork(snmp: Sampled<Snmp>): CauseFinding {
   };
 }
 
-function useCookies(): Fix {
+function useCookies(counter: string): Fix {
   return {
     id: 'syn-cookies',
     title: 'Answer with SYN cookies when there is no room',
@@ -129,7 +135,7 @@ function useCookies(): Fix {
     cost: 'Connections opened by a cookie may lack some TCP options (window scaling, SACK) where time stamps are off.',
     steps: [sysctlStep(cookiesKey, 0, 1)],
     expect: {
-      counter: `snmp ${DROPS}`,
+      counter: `snmp ${counter}`,
       change: 'stops-rising',
       traffic: 'snmp Tcp.InSegs',
     },

@@ -80,36 +80,22 @@ while (1) { sleep(0.1) if $mode eq 'bursts'; my $n = 0;
   while (defined recv($s, my $data, 2000, $n++ && $mode eq 'bursts' ? 0x40 : 0)) { } }
 `;
 
-/** A program that receives UDP in a namespace, ready when the promise resolves. */
+/** A program that receives in a namespace, ready when the promise resolves. */
 export interface Receiver {
   readonly pid: number;
   stop(): Promise<void>;
 }
 
-/**
- * @param mode `reads` at once, `bursts`: sleeps 100 ms, then takes all that waits, `stuck`: never reads
- * @param rcvbufBytes SO_RCVBUF the program asks for; 0: it does not ask
- */
-export async function receiveUdp(
+/** Starts Perl in a namespace that says something once it is ready. */
+export async function startPerl(
   netns: string,
-  port: number,
-  mode: 'reads' | 'bursts' | 'stuck',
-  rcvbufBytes = 0,
+  program: string,
+  args: readonly string[],
 ): Promise<Receiver> {
-  const child = start('ip', [
-    'netns',
-    'exec',
-    netns,
-    'perl',
-    '-e',
-    RECEIVER_PROGRAM,
-    String(port),
-    String(rcvbufBytes),
-    mode,
-  ]);
+  const child = start('ip', ['netns', 'exec', netns, 'perl', '-e', program, ...args]);
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
-    child.once('exit', () => reject(new Error('the receiver did not start')));
+    child.once('exit', () => reject(new Error('the program did not start')));
   });
   return {
     pid: child.pid ?? -1,
@@ -118,6 +104,19 @@ export async function receiveUdp(
       await child;
     },
   };
+}
+
+/**
+ * @param mode `reads` at once, `bursts`: sleeps 100 ms, then takes all that waits, `stuck`: never reads
+ * @param rcvbufBytes SO_RCVBUF the program asks for; 0: it does not ask
+ */
+export function receiveUdp(
+  netns: string,
+  port: number,
+  mode: 'reads' | 'bursts' | 'stuck',
+  rcvbufBytes = 0,
+): Promise<Receiver> {
+  return startPerl(netns, RECEIVER_PROGRAM, [String(port), String(rcvbufBytes), mode]);
 }
 
 const services = new WeakMap<Pair, Receiver>();
