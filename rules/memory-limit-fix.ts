@@ -1,5 +1,5 @@
 import type { Ram } from '../checks/sockstat.ts';
-import type { Fix } from '../src/model/fix.ts';
+import type { Expectation, Fix } from '../src/model/fix.ts';
 import { sysctlStep } from '../src/model/sysctl-step.ts';
 
 interface MemoryLimit {
@@ -7,16 +7,21 @@ interface MemoryLimit {
   /** tcp_mem or udp_mem: three numbers of pages. */
   readonly now: readonly number[] | undefined;
   readonly ram: Ram | undefined;
+  /** Undefined: no counter of this kernel can tell whether it helped. */
+  readonly expect: Expectation | undefined;
 }
 
 /** The kernel's own share of memory, at the second of the three: tcp_init_mem(), udp_init(). */
 const PRESSURE_SHARE = { tcp: 1 / 16, udp: 1 / 8 } as const;
 
+/** The kernel leaves out what it keeps for itself, so its own value is somewhat below; half is somebody's choice. */
+const LOWERED_SHARE = 0.5;
+
 /**
  * Back to what the kernel sets at boot for this much memory, if somebody made it less. More than that cures
  * nothing: then the programs that hold the memory are the matter.
  */
-export function memoryLimitFixes({ protocol, now, ram }: MemoryLimit): readonly Fix[] {
+export function memoryLimitFixes({ protocol, now, ram, expect }: MemoryLimit): readonly Fix[] {
   const holders: Fix = {
     id: 'find-the-holders',
     title: 'Find the programs that do not read',
@@ -34,7 +39,7 @@ export function memoryLimitFixes({ protocol, now, ram }: MemoryLimit): readonly 
   if (now?.length !== 3 || ram === undefined) return [holders];
   const pressure = Math.floor(ram.pages * PRESSURE_SHARE[protocol]);
   const low = Math.floor(pressure * 0.75);
-  if ((now[2] ?? 0) >= 2 * low) return [holders];
+  if ((now[2] ?? 0) >= 2 * low * LOWERED_SHARE) return [holders];
   const megabytes = Math.round((2 * low * ram.pageBytes) / 1e6);
   return [
     {
@@ -43,8 +48,9 @@ export function memoryLimitFixes({ protocol, now, ram }: MemoryLimit): readonly 
       risk: 'caution',
       cost: `Up to ${megabytes} MB of memory, only while data waits to be read or sent.`,
       steps: [
-        sysctlStep(`net.ipv4.${protocol}_mem`, now.join('\t'), [low, pressure, 2 * low].join('\t')),
+        sysctlStep(`net.ipv4.${protocol}_mem`, now.join(' '), [low, pressure, 2 * low].join(' ')),
       ],
+      ...(expect === undefined ? {} : { expect }),
       takesEffect: 'at-once',
     },
     holders,

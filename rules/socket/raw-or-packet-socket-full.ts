@@ -1,9 +1,9 @@
+import captures, { type Capture } from '../../checks/captures.ts';
 import drops from '../../checks/drops.ts';
-import sockets, { type DatagramSocket, type SocketsValue } from '../../checks/sockets.ts';
-import type { Sampled } from '../../src/model/check.ts';
+import sockets, { type DatagramSocket, type SocketDetails } from '../../checks/sockets.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
-import { countReasons, unspecified, withoutReasons } from '../benign.ts';
+import { unspecified, withoutReasons } from '../benign.ts';
 
 const CAPTURES = ['packet_rcv', 'tpacket_rcv', 'packet_rcv_fanout'];
 const RAW_SOCKETS = [
@@ -23,13 +23,13 @@ export default defineRule({
   id: 'raw-or-packet-socket-full',
   title: 'A capture or raw socket does not take its copy of a packet',
   needs: {},
-  wants: { drops, sockets },
+  wants: { captures, drops, sockets },
   reviewed: '2026-11-22',
   explain: {
     see: 'tcpdump says "packets dropped by kernel", or several programs that ping run at a time. Traffic is well.',
     kernel:
-      'Packet sockets (`packet_rcv`, `tpacket_rcv`, net/packet/af_packet.c) and raw sockets (`raw_rcv`, net/ipv4/raw.c) get a copy of each packet. If the buffer of the socket is full, or the filter that the program attached refuses it (ping takes only answers to its own requests), that copy is freed: `PACKET_SOCK_ERROR` since 6.8, `SOCKET_FILTER` for the filter of a raw socket. A full raw socket counts in /proc/net/raw and leaves no drop event (Linux 6.18).',
-    confirm: '`ss -0` and `ss -w` list such sockets; `/proc/net/raw` counts the drops of raw ones.',
+      'Packet sockets (`packet_rcv`, `tpacket_rcv`, net/packet/af_packet.c) and raw sockets (`raw_rcv`, net/ipv4/raw.c) get a copy of each packet. If the buffer of the socket is full, or the filter that the program attached refuses it (ping takes only answers to its own requests), that copy is freed: `PACKET_SOCK_ERROR` since 6.8, `SOCKET_FILTER` for the filter of a raw socket. A full raw socket counts in /proc/net/raw and leaves no drop event, nor does a full capture of a packet that somebody else takes as well (Linux 6.18).',
+    confirm: '`ss -0anmp` and `ss -wanmp` list such sockets: `d` counts what did not fit.',
     fix: 'For a complete capture: `tcpdump -B 65536`, a shorter `-s`, a narrower filter. A program with a raw socket (OSPF, VRRP, ping) needs a larger SO_RCVBUF, or has to read faster.',
     normal:
       'Always, as far as the traffic is concerned: only the onlooker loses. But for protocols that are done in a program (OSPF, VRRP), the copy is the packet.',
@@ -38,7 +38,7 @@ export default defineRule({
       'net/ipv4/raw.c raw_v4_input, raw_rcv (Linux 6.18)',
     ],
   },
-  judge({ drops, sockets }, { severalNetns }) {
+  judge({ captures, sockets }) {
     const findings: Finding[] = [
       {
         kind: 'benign',
@@ -51,24 +51,55 @@ export default defineRule({
         ],
       },
     ];
-    const missed = drops === undefined ? 0 : countReasons(drops, ['PACKET_SOCK_ERROR']);
-    if (missed >= MISSED_MIN && !severalNetns) findings.push(incompleteCapture(missed));
-    const full = fullRawSockets(sockets);
-    const lost = full.reduce((sum, one) => sum + one.lost, 0);
-    if (lost >= MISSED_MIN) findings.push(fullRawSocket(full));
+    const missed = losing(captures?.first.sockets, captures?.last.sockets);
+    if (lostBy(missed) >= MISSED_MIN) findings.push(incompleteCapture(missed));
+    const full = losing(sockets?.first.raw, sockets?.last.raw);
+    if (lostBy(full) >= MISSED_MIN) findings.push(fullRawSocket(full));
     return findings;
   },
 });
 
-/** The packets themselves are counted as harmless: they went on. */
-function incompleteCapture(missed: number): CauseFinding {
+interface Loss<Socket> {
+  readonly socket: Socket;
+  readonly before: bigint;
+  readonly lost: number;
+}
+
+/** Sockets whose drops rose, most first. */
+function losing<Key, Socket extends { readonly drops: bigint }>(
+  first: ReadonlyMap<Key, Socket> = new Map(),
+  last: ReadonlyMap<Key, Socket> = new Map(),
+): readonly Loss<Socket>[] {
+  return [...last]
+    .map(([key, socket]) => {
+      const before = first.get(key)?.drops ?? socket.drops;
+      return { socket, before, lost: rise(before, socket.drops) };
+    })
+    .filter(({ lost }) => lost > 0)
+    .sort((a, b) => b.lost - a.lost);
+}
+
+function lostBy(losses: readonly { readonly lost: number }[]): number {
+  return losses.reduce((sum, { lost }) => sum + lost, 0);
+}
+
+function programOf({ process }: SocketDetails): string {
+  return process === undefined ? 'a program' : `${process.name} (pid ${process.pid})`;
+}
+
+/** Copies: the packets themselves went on. */
+function incompleteCapture(losses: readonly Loss<Capture>[]): CauseFinding {
+  const process = losses[0]?.socket.process;
   return {
     ...hint,
     confidence: 'certain',
-    scope: {},
-    because: [
-      { source: 'skb:kfree_skb', text: `${missed} copies did not fit (PACKET_SOCK_ERROR)` },
-    ],
+    scope: process === undefined ? {} : { process },
+    because: losses.slice(0, NAMED_SOCKETS).map(({ socket, before, lost }) => ({
+      source: 'ss -0anmp, d',
+      text: `${lost} packets did not fit into the capture buffer of ${programOf(socket)}`,
+      first: String(before),
+      last: String(socket.drops),
+    })),
     means:
       'A capture that runs here (tcpdump or the like) misses packets, so what it shows is not complete. The packets themselves went on.',
     fixes: [
@@ -94,26 +125,10 @@ function incompleteCapture(missed: number): CauseFinding {
   };
 }
 
-interface Loss {
-  readonly socket: DatagramSocket;
-  readonly before: bigint;
-  readonly lost: number;
-}
-
-function fullRawSockets(sockets: Sampled<SocketsValue> | undefined): readonly Loss[] {
-  return [...(sockets?.last.raw ?? [])]
-    .map(([key, socket]) => {
-      const before = sockets?.first.raw.get(key)?.drops ?? socket.drops;
-      return { socket, before, lost: rise(before, socket.drops) };
-    })
-    .filter(({ lost }) => lost > 0)
-    .sort((a, b) => b.lost - a.lost);
-}
-
-function fullRawSocket(losses: readonly Loss[]): CauseFinding {
+function fullRawSocket(losses: readonly Loss<DatagramSocket>[]): CauseFinding {
   const [main] = losses;
   const process = main?.socket.process;
-  const program = process === undefined ? 'A program' : `${process.name} (pid ${process.pid})`;
+  const program = process === undefined ? 'A program' : programOf({ process });
   return {
     ...hint,
     confidence: 'certain',

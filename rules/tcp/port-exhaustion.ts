@@ -42,8 +42,8 @@ export default defineRule({
         ? [
             sysctlStep(
               rangeKey,
-              sysctl?.last.text(rangeKey) ?? '',
-              `${Math.min(from, WIDEST.from)}\t${Math.max(to, WIDEST.to)}`,
+              range.join(' '),
+              `${Math.min(from, WIDEST.from)} ${Math.max(to, WIDEST.to)}`,
             ),
           ]
         : []),

@@ -11,6 +11,9 @@ const COUNTERS: Readonly<Record<string, string>> = {
   'TcpExt.TCPAbortOnMemory': 'connections were cut off for want of memory',
 };
 
+/** Any that rises tells whether it is over. */
+const TELLING = ['TcpExt.TCPOFODrop', 'TcpExt.TCPRcvQDrop', 'TcpExt.TCPMemoryPressures'];
+
 export default defineRule({
   id: 'tcp-mem-pressure',
   title: 'TCP as a whole is short of memory',
@@ -34,6 +37,8 @@ export default defineRule({
     const memory = tcpMemory(snmp, sockstat, sysctl);
     if (memory.pressure !== true) return [];
     const pressures = rises(snmp, ['TcpExt.TCPMemoryPressures']);
+    // Pressure that lasts is counted once; the losses go on.
+    const counter = TELLING.find((name) => rises(snmp, [name]) > 0);
     const { peakPages, limits } = memory;
     const limit = limits?.[1];
     const isOver = peakPages !== undefined && limit !== undefined && peakPages > limit;
@@ -59,7 +64,19 @@ export default defineRule({
           ? 'All TCP sockets of the machine together use more memory than they should, so the kernel keeps every buffer small and drops what waits out of order.'
           : 'TCP was short of memory for a moment, or a control group has reached its own limit of memory.',
         rulesOut: [],
-        fixes: memoryLimitFixes({ protocol: 'tcp', now: limits, ram: sockstat?.last.ram }),
+        fixes: memoryLimitFixes({
+          protocol: 'tcp',
+          now: limits,
+          ram: sockstat?.last.ram,
+          expect:
+            counter === undefined
+              ? undefined
+              : {
+                  counter: `snmp ${counter}`,
+                  change: 'stops-rising',
+                  traffic: 'snmp Tcp.InSegs',
+                },
+        }),
         claims: [],
       },
     ];

@@ -102,7 +102,19 @@ export default defineRule({
             because: `full receive buffers are counted apart: RcvbufErrors +${rises(snmp, ['Udp.RcvbufErrors', 'Udp6.RcvbufErrors'])}`,
           },
         ],
-        fixes: memoryLimitFixes({ protocol: 'udp', now: limits, ram: sockstat?.last.ram }),
+        fixes: memoryLimitFixes({
+          protocol: 'udp',
+          now: limits,
+          ram: sockstat?.last.ram,
+          expect:
+            counted === 0
+              ? undefined
+              : {
+                  counter: 'snmp Udp.MemErrors',
+                  change: 'stops-rising',
+                  traffic: 'snmp Udp.InDatagrams',
+                },
+        }),
         claims: [
           { reason: 'PROTO_MEM', location: LOCATIONS, packets },
           withoutReasons({ location: LOCATIONS, packets: counted }),

@@ -1,6 +1,5 @@
-import { start } from './command.ts';
 import { frameAddresses, inside, macOf, RECEIVER, type Pair } from './network.ts';
-import { startPerl, type Receiver } from './traffic.ts';
+import { runPerl, startPerl, type Receiver } from './traffic.ts';
 
 /** Port of the TCP service of the receiver. */
 export const TCP_PORT = 5001;
@@ -34,7 +33,7 @@ export interface TcpService {
   readonly backlog?: number;
   /** SO_RCVBUF; default: the program does not ask. */
   readonly rcvbufBytes?: number;
-  /** \`stuck\` never accepts, \`accepts\` takes connections but does not read, \`reads\` reads the first to its end. */
+  /** `stuck` never accepts, `accepts` takes connections but does not read, `reads` reads the first to its end. */
   readonly mode: 'stuck' | 'accepts' | 'reads';
   /** A peer whose segments must be signed (TCP_MD5SIG). */
   readonly md5Peer?: string;
@@ -62,7 +61,7 @@ sleep($seconds);
 /** Opens connections all at once, and keeps them for a while. */
 export async function connectTcp({ a }: Pair, connections: number, seconds = 0.5): Promise<void> {
   const args = [RECEIVER, TCP_PORT, connections, seconds].map(String);
-  await perl(a, CONNECT, args);
+  await runPerl(a, CONNECT, args);
 }
 
 const PEER_PRELUDE = `
@@ -112,22 +111,9 @@ export async function addPeer({ a, b }: Pair): Promise<void> {
 }
 
 /**
- * Runs Perl as PEER, with \`segment()\`, \`handshake()\` and the like of PEER_PRELUDE.
+ * Runs Perl as PEER, with `segment()`, `handshake()` and the like of PEER_PRELUDE.
  */
 export async function asPeer(pair: Pair, program: string): Promise<void> {
   const args = ['va', await frameAddresses(pair), PEER, RECEIVER, String(TCP_PORT)];
-  await perl(pair.a, PEER_PRELUDE + program, args);
-}
-
-async function perl(netns: string, program: string, args: readonly string[]): Promise<void> {
-  const { stderr, exitCode } = await start('ip', [
-    'netns',
-    'exec',
-    netns,
-    'perl',
-    '-e',
-    program,
-    ...args,
-  ]);
-  if (exitCode !== 0) throw new Error(`the sender failed: ${stderr}`);
+  await runPerl(pair.a, PEER_PRELUDE + program, args);
 }

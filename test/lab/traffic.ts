@@ -86,13 +86,27 @@ export interface Receiver {
   stop(): Promise<void>;
 }
 
+/** Runs Perl in a namespace to its end. */
+export async function runPerl(
+  netns: string,
+  program: string,
+  args: readonly string[],
+): Promise<void> {
+  const { stderr, exitCode } = await start('ip', [...perlIn(netns), program, ...args]);
+  if (exitCode !== 0) throw new Error(`a program failed: ${stderr}`);
+}
+
+function perlIn(netns: string): readonly string[] {
+  return ['netns', 'exec', netns, 'perl', '-e'];
+}
+
 /** Starts Perl in a namespace that says something once it is ready. */
 export async function startPerl(
   netns: string,
   program: string,
   args: readonly string[],
 ): Promise<Receiver> {
-  const child = start('ip', ['netns', 'exec', netns, 'perl', '-e', program, ...args]);
+  const child = start('ip', [...perlIn(netns), program, ...args]);
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
     child.once('exit', () => reject(new Error('the program did not start')));
@@ -150,18 +164,7 @@ export async function sendFrames(
   packets: number,
   hex: string,
 ): Promise<void> {
-  const { stderr, exitCode } = await start('ip', [
-    'netns',
-    'exec',
-    from,
-    'perl',
-    '-e',
-    FRAMES,
-    iface,
-    String(packets),
-    hex,
-  ]);
-  if (exitCode !== 0) throw new Error(`the sender of frames failed: ${stderr}`);
+  await runPerl(from, FRAMES, [iface, String(packets), hex]);
 }
 
 /** The same traffic, again and again, until `done` settles. */

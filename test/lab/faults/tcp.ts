@@ -1,6 +1,6 @@
 import { nstat } from '../counters.ts';
 import type { Fault } from '../fault.ts';
-import { inside } from '../network.ts';
+import { inside, setHostWide } from '../network.ts';
 import { addPeer, asPeer, connectTcp, PEER, serveTcp } from '../tcp.ts';
 
 const requests = "segment(flags => 'SYN', sport => $_, paced => 1) for 2000 .. 2199;";
@@ -109,6 +109,26 @@ export default [
     },
     traffic: (pair) => asPeer(pair, requests),
     lost: ({ b }) => nstat(b, 'TcpExtTCPMD5NotFound'),
+  },
+  {
+    name: 'TCP: the memory of all sockets is used up',
+    cause: 'tcp-mem-pressure',
+    confidence: 'certain',
+    // What is lost is lost by its consequences.
+    interface: null,
+    alone: 'the limit is host-wide',
+    async setUp(pair) {
+      await setHostWide(pair.cleanUp, '/proc/sys/net/ipv4/tcp_mem', '4 8 12');
+      await addPeer(pair);
+      await serveTcp(pair, { mode: 'accepts' });
+    },
+    traffic: (pair) =>
+      asPeer(
+        pair,
+        "handshake(); for (1 .. 3) { segment(seq => $seq + 10 + 410 * $_, data => 'x' x 400) for 1 .. 100 }",
+      ),
+    lost: ({ b }) => nstat(b, 'TcpExtTCPOFODrop'),
+    cure: { fix: 'tcp-mem-pressure', capture: 'bpf' },
   },
   {
     name: 'TCP: a port that nobody listens on',

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import type { Captures } from '../../../checks/captures.ts';
 import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
@@ -50,6 +51,14 @@ function everyName<Value>(value: fc.Arbitrary<Value>, names: readonly string[]) 
         valueOf,
       ),
   );
+}
+
+function captures(): fc.Arbitrary<Captures> {
+  const socket = fc.record(
+    { drops: u32, process: fc.record({ pid: fc.nat(), name: fc.string() }) },
+    { requiredKeys: ['drops'] },
+  );
+  return fc.array(fc.tuple(fc.nat(), socket)).map((sockets) => ({ sockets: new Map(sockets) }));
 }
 
 function conntrack(): fc.Arbitrary<Conntrack> {
@@ -316,6 +325,7 @@ function sysctl(): fc.Arbitrary<Sysctl> {
  * Many drops since boot, settings of any value; the live capture has seen nothing.
  */
 export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  captures: captures(),
   conntrack: conntrack(),
   drops: emptyCapture(),
   ethtool: ethtool(),
