@@ -3,8 +3,10 @@
  * Counts every drop of the machine where it happens: exact totals for each kind of drop, the busiest
  * flows of each kind, a few packets and one stack for each place.
  *
- * A drop storm is when this runs most, so the usual drop, one of a kind seen before, calls only two
- * helpers (which CPU; read the packet's header) and takes no lock: each CPU has tables of its own.
+ * A drop storm is when this runs most, so the usual drop, one of a kind seen before, calls no function
+ * (the verifier replaces the calls for maps and CPU number) and takes no lock: each CPU has a table of its own.
+ *
+ * Compiled twice. drops.bpf.o is for kernels since 6.2; drops-compatible.bpf.o, with -DCOMPATIBLE, for older ones.
  * src/capture/bpf/layout.ts reads these structures; change both together.
  *
  * 64-bit little-endian machines only: sk_buff.tail is an offset there, and the object is of one byte order.
@@ -25,7 +27,9 @@ enum {
 	FLOWS = 2048, /* flows a CPU remembers */
 	WAYS = 4,
 	FLOWS_EXACT = 4096, /* so many packets of a kind have their flow looked at, each one … */
-	FLOWS_SKIP_BITS = 5, /* … and then one in 16 or so: 1 to 32, at random */
+	FLOWS_SKIP_BITS = 6, /* … then one in 32 or so: 1 to 64, at random … */
+	FLOWS_STORM = 65536, /* … and from so many on … */
+	FLOWS_STORM_SKIP_BITS = 8, /* … one in 128 or so */
 	SITES = 512,
 	FRAMES = 32,
 	SAMPLES = 512,
@@ -62,7 +66,7 @@ struct flow_key {
 	/* IP addresses; those inside an ARP packet; MAC addresses where there is neither */
 	u64 source[2];
 	u64 destination[2];
-	u16 source_port; /* big endian, like the next one; ICMP: type and code in its two bytes; ARP: operation */
+	u16 source_port; /* big endian, like the next one; ICMP: type and code in its two bytes, and a 1 in the next; ARP: operation */
 	u16 destination_port;
 	u16 vlan; /* id; 0: no tag */
 	u16 count; /* index into counts, with FLOW_USED */
@@ -79,25 +83,31 @@ struct flow {
 enum { FLOW_USED = 0x8000 };
 
 struct table {
-	struct count counts[COUNTS];
-	struct flow flows[FLOWS];
-	char names[COUNTS][16]; /* of the interfaces, since they may be gone when we are asked */
 	/* Of the drop at hand; not on the stack, where the verifier would follow each value it may have. */
-	u64 header[6]; /* the IP header's first bytes */
-	struct flow_key current;
+	u64 header[6]; /* first bytes of the header that tells the flow */
 	u64 skb; /* addresses of the skb, … */
 	u64 sk; /* … its socket, … */
 	u64 dev; /* … and the device whose name tells it; 0: none */
+	struct flow_key current;
+
 	u64 random;
 	u64 counts_used;
 	u64 overflow; /* drops that found no place in counts */
 	u64 edge_overflow;
 	u64 unselected; /* drops of other namespaces or interfaces */
+	u64 unused[5]; /* to the end of a cache line */
+	struct count counts[COUNTS];
+	struct flow flows[FLOWS];
+	char names[COUNTS][16]; /* of the interfaces, since they may be gone when we are asked */
 };
 
-/* One table for each CPU, in a plain array: unlike a per-CPU map, it is looked up without a call. */
+/*
+ * One table for each CPU, in a plain array: unlike a per-CPU map, it is looked up without a call. Only
+ * for a map that could be mapped does the kernel start the values on a page, and by that each count on a cache line.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1); /* the number of possible CPUs, set before load */
 	__type(key, u32);
 	__type(value, struct table);
@@ -164,7 +174,6 @@ struct {
 enum { ETH_IPV4 = 0x0008, ETH_IPV6 = 0xdd86, ETH_ARP = 0x0608 };
 enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_DCCP = 33, IP_ICMPV6 = 58, IP_SCTP = 132, IP_UDPLITE = 136 };
 enum { TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12 };
-enum { ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772 };
 
 /* Reads as plain memory what the verifier knows no type of, or where that spares it work. */
 #define read(pointer, member) \
@@ -196,21 +205,22 @@ static __always_inline u32 transport_word(u8 protocol, u32 word)
 	u64 below_64 = 1ull << IP_TCP | 1ull << IP_UDP | 1ull << IP_DCCP;
 
 	if (protocol == IP_ICMP || protocol == IP_ICMPV6)
-		return word & 0xffff;
+		return (word & 0xffff) | 1 << 16;
 	return (protocol < 64 && below_64 >> protocol & 1) || protocol == IP_SCTP || protocol == IP_UDPLITE ? word : 0;
 }
 
-static __always_inline u16 vlan_tci(struct sk_buff *skb)
+static __always_inline u16 vlan_id(struct sk_buff *skb)
 {
 	if (field_exists(skb->vlan_present)) {
-		u64 bits = *(u8 *)((void *)skb + __builtin_preserve_field_info(skb->vlan_present, FIELD_BYTE_OFFSET));
+		u64 bits = 0;
 
+		bpf_probe_read_kernel(&bits, 1, (void *)skb + __builtin_preserve_field_info(skb->vlan_present, FIELD_BYTE_OFFSET));
 		bits <<= __builtin_preserve_field_info(skb->vlan_present, FIELD_LSHIFT_U64);
 		bits >>= __builtin_preserve_field_info(skb->vlan_present, FIELD_RSHIFT_U64);
 		if (!bits)
 			return 0;
 	}
-	return skb->vlan_tci;
+	return read(skb, vlan_tci) & 0xfff;
 }
 
 static const struct site new_site = {};
@@ -334,13 +344,10 @@ __noinline u64 socket_number(struct table *table)
 	return read(read(read(read(sk, sk_socket), file), f_inode), i_ino);
 }
 
-/* The upper bits of a product, where everything has mixed. */
+/* The upper bits of the sum, where everything has mixed. */
 static __always_inline u32 hash(u64 a, u64 b, u64 c)
 {
-	u64 product = (a ^ (b * 0x9e3779b97f4a7c15)) * 0xbf58476d1ce4e5b9;
-
-	product = (product ^ (product >> 32) ^ c) * 0x94d049bb133111eb;
-	return product >> 40;
+	return (a * 0x9e3779b97f4a7c15 + b * 0xbf58476d1ce4e5b9 + c * 0x94d049bb133111eb) >> 40;
 }
 
 /* Index of the count with these three words, made if there is place and limit allows; or -1. */
@@ -435,96 +442,148 @@ __noinline int count_flow(struct table *table, u64 packets)
 	return smallest & (FLOWS - 1);
 }
 
-/* Where the network header starts, from head. Until the stack takes the packet it is not set, and data starts there. */
-static __always_inline u32 network_offset(struct sk_buff *skb)
+/*
+ * The first bytes of a packet's header. As memory like any other where the kernel takes a number for a pointer it
+ * may read (since 6.2): the call of the helper would be a third of all that a drop costs here.
+ */
+static __always_inline u8 *header_bytes(struct table *table, u8 *header)
 {
-	u32 network = skb->network_header;
+#ifdef COMPATIBLE
+	u8 *bytes = (u8 *)table->header;
 
-	return likely(network) ? network : (u64)skb->data - (u64)skb->head;
+	bpf_probe_read_kernel(bytes, 12, header);
+	return bytes;
+#else
+	return bpf_rdonly_cast(header, kernel_type_id(struct iphdr));
+#endif
 }
 
-/*
- * Reads an IP header, and four bytes behind it, into table->header.
- *
- * @return the protocol in it; 0 if this is not an IP header
- */
-static __always_inline u8 read_ip(struct table *table, struct sk_buff *skb, u16 protocol)
+/* @return the protocol in the packet's IP header; 0 without one */
+static __always_inline u8 read_ip_protocol(struct table *table, struct sk_buff *skb, u16 protocol)
 {
-	u8 *bytes = (u8 *)table->header;
-	u32 network = network_offset(skb);
+	u8 *head = skb->head;
+	u32 network = skb->network_header;
 
+	/* Not set before the stack takes the packet: then that is where its data begins. */
+	if (unlikely(!network))
+		network = (u64)skb->data - (u64)head;
+	head += network;
 	if (likely(protocol == ETH_IPV4)) {
-		if (likely(network + 20 <= skb->tail && !bpf_probe_read_kernel(bytes, 24, skb->head + network) &&
-			   bytes[0] >> 4 == 4))
-			return bytes[9];
-	} else if (protocol == ETH_IPV6) {
-		if (network + 40 <= skb->tail && !bpf_probe_read_kernel(bytes, 44, skb->head + network) &&
-		    bytes[0] >> 4 == 6) {
-			u8 next = bytes[6];
+		u8 *ip = header_bytes(table, head);
 
-			/* The first extension header is in reach: hop-by-hop (as in MLD), routing, fragment, destination. */
-			return next == 0 || next == 43 || next == 44 || next == 60 ? bytes[40] : next;
-		}
+		if (likely(network + 20 <= skb->tail && ip[0] >> 4 == 4))
+			return ip[9];
+	} else if (protocol == ETH_IPV6 && network + 40 <= skb->tail) {
+		u8 *ip = header_bytes(table, head);
+		u8 next = ip[6];
+
+		if (ip[0] >> 4 != 6)
+			return 0;
+		/* One extension header is followed: hop-by-hop (as in MLD), routing, fragment, destination. */
+		return next == 0 || next == 43 || next == 44 || next == 60 ? header_bytes(table, head + 40)[0] : next;
 	}
-	bytes[0] = 0;
 	return 0;
 }
 
-/* Fills table->current, after read_ip(). */
-static __always_inline void read_flow(struct table *table, struct sk_buff *skb, u16 protocol, u8 ip_protocol, u16 count)
+/* Fills table->current for the packet at hand, which is of this kind. */
+static __always_inline void read_flow(struct table *table, struct count *count)
 {
-	u8 *bytes = (u8 *)table->header;
+	struct sk_buff *skb = (struct sk_buff *)table->skb;
 	u64 *key = words_of(&table->current);
+	u8 *head = read(skb, head);
+	u32 tail = read(skb, tail);
+	u32 network = read(skb, network_header);
 	u32 transport = 0;
 
+	if (!network)
+		network = (u64)read(skb, data) - (u64)head;
 	key[0] = key[1] = key[2] = key[3] = 0;
-	if (protocol == ETH_IPV4) {
-		u32 *ip = (u32 *)bytes;
+	if (count->protocol == 0x0800) {
+		u32 *ip = (u32 *)table->header;
 
-		if (bytes[0]) {
+		if (network + 20 <= tail && !bpf_probe_read_kernel(ip, 24, head + network) && (ip[0] & 0xf0) == 0x40) {
 			key[0] = ip[3];
 			key[2] = ip[4];
 			/* Not of a later fragment; and what lies behind IP options is not worth another read. */
-			if (!(ip[1] & 0xff1f0000) && bytes[0] == 0x45 && network_offset(skb) + 24 <= skb->tail)
-				transport = transport_word(ip_protocol, ip[5]);
+			if (!(ip[1] & 0xff1f0000) && (ip[0] & 0x0f) == 5 && network + 24 <= tail)
+				transport = transport_word(count->ip_protocol, ip[5]);
 		}
-	} else if (protocol == ETH_IPV6) {
+	} else if (count->protocol == 0x86dd) {
 		u64 *ip = table->header;
 
-		if (bytes[0]) {
+		if (network + 40 <= tail && !bpf_probe_read_kernel(ip, 44, head + network) && (ip[0] & 0xf0) == 0x60) {
 			key[0] = ip[1];
 			key[1] = ip[2];
 			key[2] = ip[3];
 			key[3] = ip[4];
-			if (bytes[6] == ip_protocol && network_offset(skb) + 44 <= skb->tail)
-				transport = transport_word(ip_protocol, ip[5]);
+			/* Ports follow only if no extension header does. */
+			if ((u8)(ip[0] >> 48) == count->ip_protocol && network + 44 <= tail)
+				transport = transport_word(count->ip_protocol, ip[5]);
 		}
-	} else if (protocol == ETH_ARP) {
-		u32 network = network_offset(skb);
+	} else if (count->protocol == 0x0806) {
+		u16 *arp = (u16 *)table->header;
 
 		/* Hardware addresses of 6 bytes, protocol addresses of 4. */
-		if (network + 28 <= skb->tail && !bpf_probe_read_kernel(bytes, 28, skb->head + network) &&
-		    bytes[4] == 6 && bytes[5] == 4) {
-			u16 *halves = (u16 *)bytes;
-
-			transport = halves[3];
-			key[0] = halves[7] | (u32)halves[8] << 16;
-			key[2] = halves[12] | (u32)halves[13] << 16;
+		if (network + 28 <= tail && !bpf_probe_read_kernel(arp, 28, head + network) && arp[2] == 0x0406) {
+			transport = arp[3];
+			key[0] = arp[7] | (u32)arp[8] << 16;
+			key[2] = arp[12] | (u32)arp[13] << 16;
 		}
-	} else if (protocol) {
-		u32 mac = skb->mac_header;
+	} else if (count->protocol) {
+		u64 *ethernet = table->header;
+		u32 mac = read(skb, mac_header);
 
 		/* ~0 until it is set. */
-		if (mac != 0xffff && mac + 14 <= skb->tail && !bpf_probe_read_kernel(bytes, 12, skb->head + mac)) {
-			key[0] = table->header[0] >> 48 | (u64)(u32)table->header[1] << 16;
-			key[2] = table->header[0] & 0xffffffffffff;
+		if (mac != 0xffff && mac + 14 <= tail && !bpf_probe_read_kernel(ethernet, 12, head + mac)) {
+			key[0] = ethernet[0] >> 48 | (u64)(u32)ethernet[1] << 16;
+			key[2] = ethernet[0] & 0xffffffffffff;
 		}
 	}
-	key[4] = transport | (u64)(vlan_tci(skb) & 0xfff) << 32 | (u64)(count | FLOW_USED) << 48;
+	key[4] = transport | (u64)vlan_id(skb) << 32;
 }
 
-static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 location, u32 reason, struct sock *rx_sk)
+/* Adds the packet at hand to its flow, along with those of its kind since the last one that was looked at. */
+__noinline int look_at_flow(struct table *table, u32 index)
 {
+	if (!table)
+		return 0;
+	index &= COUNTS - 1;
+	struct count *count = &table->counts[index];
+	u64 packets = count->packets;
+	u64 weight = packets - count->flows_looked_at;
+
+	count->flows_looked_at = packets;
+	count->flows_due = packets + 1;
+	if (packets >= FLOWS_EXACT) {
+		/* At random, or flows that take turns would not be seen by turns. */
+		table->random = table->random * 6364136223846793005ull + 1442695040888963407ull;
+		count->flows_due += table->random >> (64 - (packets < FLOWS_STORM ? FLOWS_SKIP_BITS : FLOWS_STORM_SKIP_BITS));
+	}
+	read_flow(table, count);
+	table->current.count = index | FLOW_USED;
+
+	int flow = count_flow(table, weight);
+	if (flow >= 0 && table->sk)
+		table->flows[flow & (FLOWS - 1)].socket = socket_number(table);
+	return 0;
+}
+
+/*
+ * The arguments grew: `reason` came in 5.17, `rx_sk` in 6.11, and distributions carry both back. The
+ * verifier does not look at a branch that the running kernel rules out.
+ */
+SEC("tp_btf/kfree_skb")
+int whydrop(u64 *ctx)
+{
+	struct trace_event_raw_kfree_skb *event = 0;
+	struct sk_buff *skb = (struct sk_buff *)ctx[0];
+	u64 location = ctx[1], reason = 0, rx_sk = 0;
+
+	if (field_exists(event->reason))
+		reason = ctx[2];
+	if (field_exists(event->rx_sk))
+		rx_sk = ctx[3];
+
 	u32 cpu = bpf_get_smp_processor_id(), zero = 0;
 	struct table *table = bpf_map_lookup_elem(&tables, &cpu);
 	struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
@@ -541,7 +600,7 @@ static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 locatio
 		table->dev = (u64)dev;
 	} else {
 		table->skb = (u64)skb;
-		table->sk = rx_sk ? (u64)rx_sk : (u64)skb->sk;
+		table->sk = rx_sk ? rx_sk : (u64)skb->sk;
 		table->dev = 0;
 		u64 place = place_without_device(table);
 
@@ -555,8 +614,8 @@ static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 locatio
 	}
 
 	u16 protocol = skb->protocol;
-	u8 ip_protocol = read_ip(table, skb, protocol);
-	u64 second = reason | (u64)ifindex << 32;
+	u8 ip_protocol = read_ip_protocol(table, skb, protocol);
+	u64 second = reason | (u64)ifindex << 32; /* the kernel hands the enumeration over as 32 bits */
 	u64 third = netns | (u64)__builtin_bswap16(protocol) << 32 | (u64)ip_protocol << 48 | (u64)COUNT_EXACT << 56;
 	int index = hash(location, second, third) & (COUNTS - 1);
 	u64 *words = words_of(&table->counts[index]);
@@ -578,52 +637,14 @@ static __always_inline int count_drop(u64 *ctx, struct sk_buff *skb, u64 locatio
 		count->edge_packets++;
 	if (packets < count->flows_due)
 		return 0;
-	u64 weight = packets - count->flows_looked_at;
-
-	count->flows_looked_at = packets;
-	count->flows_due = packets + 1;
-	if (packets >= FLOWS_EXACT) {
-		/* At random, or flows that take turns would not be seen by turns. */
-		table->random = table->random * 6364136223846793005ull + 1442695040888963407ull;
-		count->flows_due += table->random >> (64 - FLOWS_SKIP_BITS);
-	}
-	read_flow(table, skb, protocol, ip_protocol, index);
-	int new_flow = count_flow(table, weight);
-
-	if (new_flow >= 0) {
-		table->sk = rx_sk ? (u64)rx_sk : (u64)skb->sk;
-		if (table->sk)
-			table->flows[new_flow & (FLOWS - 1)].socket = socket_number(table);
-	}
+	table->skb = (u64)skb;
+	table->sk = rx_sk ? rx_sk : (u64)skb->sk;
+	look_at_flow(table, index);
 	if (packets > SAMPLES_PER_CPU)
 		return 0;
 	if (packets == 1 && table->dev)
 		bpf_probe_read_kernel_str(table->names[index], 16, &((struct net_device *)table->dev)->name);
-	if (visit_site(ctx, count)) {
-		table->skb = (u64)skb;
+	if (visit_site(ctx, count))
 		take_sample(table, index);
-	}
 	return 0;
-}
-
-/*
- * The tracepoint's arguments grew: `reason` came in 5.17, `rx_sk` in 6.11, and distributions carry
- * both back. The one that fits the running kernel is loaded.
- */
-SEC("tp_btf/kfree_skb")
-int drops_no_reason(u64 *ctx)
-{
-	return count_drop(ctx, (struct sk_buff *)ctx[0], ctx[1], 0, 0);
-}
-
-SEC("tp_btf/kfree_skb")
-int drops_reason(u64 *ctx)
-{
-	return count_drop(ctx, (struct sk_buff *)ctx[0], ctx[1], ctx[2], 0);
-}
-
-SEC("tp_btf/kfree_skb")
-int drops_rx_sk(u64 *ctx)
-{
-	return count_drop(ctx, (struct sk_buff *)ctx[0], ctx[1], ctx[2], (struct sock *)ctx[3]);
 }

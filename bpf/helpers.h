@@ -16,6 +16,7 @@
 #define __type(name, value) typeof(value) *name
 
 enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2 };
+enum { BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_NOEXIST = 1 };
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -29,3 +30,8 @@ static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *f
 /* Kinds of __builtin_preserve_field_info(). */
 enum { FIELD_BYTE_OFFSET = 0, FIELD_BYTE_SIZE = 1, FIELD_EXISTS = 2, FIELD_LSHIFT_U64 = 4, FIELD_RSHIFT_U64 = 5 };
 #define field_exists(field) __builtin_preserve_field_info(field, FIELD_EXISTS)
+
+/* Number of a type in the running kernel's BTF. */
+#define kernel_type_id(type) __builtin_btf_type_id(*(type *)0, 1)
+
+extern void *bpf_rdonly_cast(void *address, u32 type) __attribute__((section(".ksyms")));

@@ -53,8 +53,20 @@ struct sock {
 	struct socket *sk_socket;
 };
 
+struct iphdr {
+	u8 protocol;
+};
+
 struct dst_entry {
 	struct net_device *dev;
+};
+
+enum skb_drop_reason { SKB_NOT_DROPPED_YET };
+
+/* The record of the trace event: it tells which arguments the tracepoint has. */
+struct trace_event_raw_kfree_skb {
+	enum skb_drop_reason reason; /* since 5.17 */
+	void *rx_sk; /* since 6.11 */
 };
 
 struct sk_buff {

@@ -1,16 +1,55 @@
 import { defineWatch } from '../src/model/check.ts';
 import type { DropCapture } from '../src/model/drops.ts';
-import { unread } from '../src/model/reading.ts';
+import type { Host } from '../src/model/host.ts';
+import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { losingSockets } from './drops/losing-sockets.ts';
+import { readSocketDetails } from './sockets/details.ts';
 
 /** Every skb the kernel frees on a drop path in the window, on the whole host. */
 export default defineWatch<DropCapture>({
   id: 'drops',
   title: 'Live drop capture',
-  sources: ['tracepoint skb:kfree_skb'],
+  sources: ['tracepoint skb:kfree_skb', 'ss -tuwanmpe'],
   core: true,
-  async start(host, { capture }) {
+  async start(host, { capture, netns }) {
     if (capture === 'none')
       return unread('not-applicable', 'the capture is switched off (--capture none)');
-    return host.startCapture({ backend: capture });
+    const started = await host.startCapture({
+      backend: capture,
+      ...(netns !== undefined && { netns }),
+    });
+    if (started.status !== 'ok') return started;
+    const running = started.value;
+    return ok(
+      {
+        mark: (moment) => {
+          running.mark(moment);
+        },
+        stop: async () => withOwners(host, await running.stop()),
+      },
+      started.notes,
+    );
   },
 });
+
+/** Names the processes whose sockets lost packets. One search of /proc, and none where nothing was lost. */
+async function withOwners(
+  host: Host,
+  reading: Reading<DropCapture>,
+): Promise<Reading<DropCapture>> {
+  if (reading.status !== 'ok') return reading;
+  const { value: capture, notes = [] } = reading;
+  const losing = losingSockets(capture, host.facts.netnsInode);
+  if (losing.inodes.size === 0) return reading;
+  const details = await readSocketDetails(host, 'tuw', losing.ports);
+  if (details.status !== 'ok') {
+    return ok(capture, [
+      ...notes,
+      `Which processes own the sockets that lost packets is not known: ${details.reason}`,
+    ]);
+  }
+  const owners = [...details.value].flatMap(([inode, { process }]) =>
+    process !== undefined && losing.inodes.has(inode) ? [[inode, process] as const] : [],
+  );
+  return ok({ ...capture, owners: new Map(owners) }, notes);
+}

@@ -48,9 +48,16 @@ const statistics = {
   txFifo: ['tx', 'fifo_errors'],
   txCarrier: ['tx', 'carrier_errors'],
   txAborted: ['tx', 'aborted_errors'],
+  /** Late collisions: only on a half-duplex link, and only if the other end is not. */
+  txWindow: ['tx', 'window_errors'],
 } as const satisfies Readonly<Record<string, readonly ['rx' | 'tx', string]>>;
 
-type Statistic = keyof typeof statistics;
+export type Statistic = keyof typeof statistics;
+
+/** As sysfs and the counters call it: `rx_crc_errors`. */
+export function statisticName(key: Statistic): string {
+  return statistics[key].join('_');
+}
 
 export interface Link extends Readonly<Record<Statistic, bigint>> {
   /** Survives a rename; a new interface of the same name has another one. */
@@ -80,14 +87,30 @@ export interface Link extends Readonly<Record<Statistic, bigint>> {
    */
   readonly lower?: string;
   readonly vlanId?: number;
+  /** Hardware address, as `02:00:00:00:00:01`. */
+  readonly address?: string;
+  /** Of a bridge: spanning tree runs on it. */
+  readonly stp?: boolean;
+  /** Of a bridge: it drops frames of VLANs that a port is not a member of. */
+  readonly vlanFiltering?: boolean;
+  /** Settings of a bridge port that keep frames from it or from others, as ip names them: `isolated`, `locked`, `no flood`. */
+  readonly portLimits?: readonly string[];
+  /** Bond: `active-backup`, `802.3ad` … */
+  readonly bondMode?: string;
+  /** Bond port: what the bond thinks of its link, `UP` or `DOWN`. */
+  readonly miiStatus?: string;
+  /** Bond of mode 802.3ad: the aggregator in use; of its ports: the one that they are in. */
+  readonly aggregator?: number;
+  /** Macvlan: how many broadcasts may wait to be copied, of the most generous one on that lower interface. */
+  readonly broadcastQueueLength?: number;
+  /** Of a VXLAN device. */
+  readonly vxlanId?: number;
   /** How many users asked for all frames (captures, bridges). Sysfs tells only 0 or 1. */
   readonly promiscuity?: number;
   /** An XDP program is attached. Unknown when iproute2 is missing. */
   readonly xdp?: boolean;
   /** The programs and how they run. Unknown when iproute2 is missing. */
   readonly xdpPrograms?: readonly XdpProgram[];
-  /** Hardware address, as `ip` prints it: `02:42:ac:11:00:02`. */
-  readonly address?: string;
   /** Queue length in packets, for qdiscs and tun devices. */
   readonly txQueueLength?: number;
   /** Times the link went up or down. */
@@ -120,7 +143,7 @@ export default defineCheck<Links>({
   },
   *counters({ interfaces }) {
     for (const [name, link] of interfaces) {
-      for (const key of statisticKeys) yield [`${name}.${statistics[key].join('_')}`, link[key]];
+      for (const key of statisticKeys) yield [`${name}.${statisticName(key)}`, link[key]];
       yield [`${name}.rx_otherhost`, link.rxOtherhost ?? 0n];
     }
   },
@@ -132,7 +155,7 @@ export function otherhostRise(first: Link | undefined, last: Link | undefined): 
   return rise(first.rxOtherhost ?? 0n, last.rxOtherhost);
 }
 
-const statisticKeys = Object.keys(statistics) as readonly Statistic[];
+export const statisticKeys = Object.keys(statistics) as readonly Statistic[];
 
 async function readViaIp(host: Host): Promise<Reading<Links>> {
   const run = await host.run(command, { timeoutMs: 3000 });
@@ -178,7 +201,11 @@ function linkFromJson(object: JsonObject): Link | undefined {
   const { flags } = object;
   const hasFlag = (flag: string) => Array.isArray(flags) && flags.includes(flag);
   const info = objectOf(object, 'linkinfo');
-  const portState = textOf(objectOf(info, 'info_slave_data'), 'state');
+  const kind = textOf(info, 'info_kind');
+  const data = objectOf(info, 'info_data');
+  const port = objectOf(info, 'info_slave_data');
+  const ofKind = (wanted: string, key: string) =>
+    kind === wanted ? numberOf(data, key) : undefined;
   return {
     ...readStatistics(([direction, name]) => counterOf(direction === 'rx' ? rx : tx, name)),
     ifindex,
@@ -190,16 +217,24 @@ function linkFromJson(object: JsonObject): Link | undefined {
     ...defined({
       rxOtherhost: counterOf(rx, 'otherhost'),
       xdpPrograms: xdpPrograms(objectOf(object, 'xdp')),
-      address: textOf(object, 'address'),
-      kind: textOf(info, 'info_kind'),
+      kind,
       portKind: textOf(info, 'info_slave_kind'),
-      portState,
+      portState: textOf(port, 'state'),
       master: textOf(object, 'master'),
       lower: textOf(object, 'link'),
-      vlanId:
-        textOf(info, 'info_kind') === 'vlan'
-          ? numberOf(objectOf(info, 'info_data'), 'id')
-          : undefined,
+      vlanId: ofKind('vlan', 'id'),
+      address: textOf(object, 'address'),
+      stp: flagOf(ofKind('bridge', 'stp_state')),
+      vlanFiltering: flagOf(ofKind('bridge', 'vlan_filtering')),
+      portLimits: portLimits(port),
+      bondMode: kind === 'bond' ? textOf(data, 'mode') : undefined,
+      miiStatus: textOf(port, 'mii_status'),
+      aggregator:
+        kind === 'bond'
+          ? numberOf(objectOf(data, 'ad_info'), 'aggregator')
+          : numberOf(port, 'ad_aggregator_id'),
+      broadcastQueueLength: ofKind('macvlan', 'usedbcqueuelen'),
+      vxlanId: ofKind('vxlan', 'id'),
       promiscuity: numberOf(object, 'promiscuity'),
       txQueueLength: numberOf(object, 'txqlen'),
       carrierChanges: counterOf(tx, 'carrier_changes'),
@@ -225,6 +260,18 @@ function xdpPrograms(xdp: JsonObject): readonly XdpProgram[] | undefined {
   return programs.length === 0 ? undefined : programs;
 }
 
+function flagOf(number: number | undefined): boolean | undefined {
+  return number === undefined ? undefined : number !== 0;
+}
+
+function portLimits(port: JsonObject): readonly string[] | undefined {
+  const limits = [
+    ...['isolated', 'locked'].filter((key) => port[key] === true),
+    ...(port['flood'] === false ? ['no flood'] : []),
+  ];
+  return limits.length === 0 ? undefined : limits;
+}
+
 const attributes = [
   'ifindex',
   'mtu',
@@ -240,7 +287,7 @@ async function readViaSysfs(host: Host): Promise<Reading<Links>> {
   if (names.status !== 'ok') return names;
   const files: readonly string[] = [
     ...attributes,
-    ...statisticKeys.map((key) => `statistics/${statistics[key].join('_')}`),
+    ...statisticKeys.map((key) => `statistics/${statisticName(key)}`),
   ];
   const paths = names.value.flatMap((name) => files.map((file) => `${directory}/${name}/${file}`));
   const readings = await host.readFiles(paths);

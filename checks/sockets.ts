@@ -1,6 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { View } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { portOf, readSocketDetails } from './sockets/details.ts';
 import { readUdpByDiag } from './sockets/sock-diag.ts';
 import {
   keyOf,
@@ -9,7 +10,7 @@ import {
   type SocketTable,
 } from './sockets/socket.ts';
 
-export type { DatagramSocket, SocketDetails, SocketTable };
+export type { DatagramSocket, SocketTable };
 
 export interface SocketsValue {
   /** By `DatagramSocket.key`. A dual-stack socket is here once, as `udp6`. */
@@ -24,9 +25,6 @@ const TABLES: readonly SocketTable[] = ['udp', 'udp6', 'raw', 'raw6'];
  * only at the ends of the window.
  */
 const FEW_SOCKETS = 2000;
-
-/** The kernel filters for us up to this many ports; beyond, one full dump is the simpler question. */
-const SS_FILTER_PORTS_MAX = 64;
 
 export default defineCheck<SocketsValue>({
   id: 'sockets',
@@ -45,8 +43,8 @@ export default defineCheck<SocketsValue>({
 
   async read(host, { phase, first }) {
     const known = first === undefined ? 0 : first.udp.size + first.raw.size;
-    if (phase === 'sample' && known > FEW_SOCKETS) {
-      return unread('not-applicable', `${known} sockets are too many to watch their queues.`);
+    if (phase === 'sample' && (known === 0 || known > FEW_SOCKETS)) {
+      return unread('not-applicable', `No queues are watched between, of ${known} sockets.`);
     }
     const table = await readTables(host);
     if (phase !== 'last' || first === undefined || table.status !== 'ok') return table;
@@ -54,7 +52,11 @@ export default defineCheck<SocketsValue>({
     const { value, notes = [] } = table;
     const losing = [...losingSince(first.udp, value.udp), ...losingSince(first.raw, value.raw)];
     if (losing.length === 0) return table;
-    const details = await readDetails(host, losing);
+    const details = await readSocketDetails(
+      host,
+      'uw',
+      losing.map(({ local }) => portOf(local)),
+    );
     if (details.status !== 'ok') {
       return ok(value, [
         ...notes,
@@ -192,46 +194,6 @@ function losingSince(
   last: ReadonlyMap<string, DatagramSocket>,
 ): readonly DatagramSocket[] {
   return [...last.values()].filter(({ key, drops }) => drops > (first.get(key)?.drops ?? 0n));
-}
-
-async function readDetails(
-  view: View,
-  sockets: readonly DatagramSocket[],
-): Promise<Reading<ReadonlyMap<number, SocketDetails>>> {
-  const ports = [...new Set(sockets.map(({ local }) => local.slice(local.lastIndexOf(':'))))];
-  // Names of ports and protocols stay numbers (-n); the ports come from us, as digits.
-  const filter =
-    ports.length > SS_FILTER_PORTS_MAX
-      ? []
-      : [`( ${ports.map((port) => `sport = ${port}`).join(' or ')} )`];
-  const output = await view.run(['ss', '-H', '-uwanmpe', ...filter], { timeoutMs: 2000 });
-  if (output.status !== 'ok') return output;
-  const { stdout, stderr, exitCode } = output.value;
-  return exitCode === 0
-    ? ok(parseSs(stdout))
-    : unread('malformed', `ss failed with code ${exitCode}: ${stderr.trim().slice(0, 200)}`);
-}
-
-/** `ss -mpe` by inode: the only source of a socket's buffer size (sock_diag, `SK_MEMINFO_RCVBUF`). */
-export function parseSs(text: string): ReadonlyMap<number, SocketDetails> {
-  const details = new Map<number, SocketDetails>();
-  // Details follow on lines of their own that begin with white space (`-O` is not in iproute2 < 5.1).
-  for (const line of text.replaceAll(/\n\s+/g, ' ').split('\n')) {
-    const users = /users:\(\((.+)\)\)(?= |$)/.exec(line);
-    // A process chooses its name and could write ` ino:1` or ` skmem:(` into it.
-    const rest = users === null ? line : line.replace(users[0], '');
-    const inode = / ino:(\d{1,20})(?= |$)/.exec(rest)?.[1];
-    if (inode === undefined) continue;
-    const rcvbuf = / skmem:\([^)]*\brb(\d{1,15})\b/.exec(rest)?.[1];
-    // `"name",pid=1,fd=3` and more of them, divided by `),(`. A name has at most 15 bytes, too few to
-    // imitate an entry and its divider as long as an empty name is refused.
-    const user = /^"(.+?)",pid=(\d{1,10}),fd=\d+(?:\),\("|$)/.exec(users?.[1] ?? '');
-    details.set(Number(inode), {
-      ...(rcvbuf === undefined ? {} : { rcvbufBytes: Number(rcvbuf) }),
-      ...(user === null ? {} : { process: { pid: Number(user[2]), name: user[1] ?? '' } }),
-    });
-  }
-  return details;
 }
 
 function withDetails(

@@ -10,6 +10,8 @@ const PROGRAMS = {
   ethtool: 'ethtool',
   ping: 'iputils-ping',
   perl: 'perl',
+  tshark: 'tshark',
+  bpftool: 'bpftool',
   clang: 'clang',
 };
 

@@ -3,29 +3,27 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 import { createGenerator } from 'ts-json-schema-generator';
 
-const schemas = [
+const documents = [
+  { name: 'report', type: 'Report', title: 'whydrop report, version 1' },
   {
-    path: 'docs/report.schema.json',
-    title: 'whydrop report, version 1',
-    source: 'src/model/report.ts',
-    type: 'Report',
-  },
-  {
-    path: 'docs/import.schema.json',
-    title: 'whydrop import, version 1',
-    source: 'src/model/import-report.ts',
+    name: 'import',
     type: 'ImportReport',
+    title: 'whydrop import, version 1',
+    source: 'import-report',
   },
+  { name: 'self-check', type: 'SelfCheck', title: 'whydrop self-check, version 1' },
 ];
 
-for (const { path, title, source, type } of schemas) {
+for (const { name, source = name, type, title } of documents) {
   const schema = createGenerator({
-    path: source,
+    path: `src/model/${source}.ts`,
     tsconfig: 'tsconfig.json',
     type,
     // Fields may be added within version 1: a reader must accept those it does not know.
     additionalProperties: true,
   }).createSchema(type);
+
+  const path = `docs/${name}.schema.json`;
   const text = `${JSON.stringify({ title, ...schema }, undefined, 2)}\n`;
   if (!process.argv.includes('--check')) writeFileSync(path, text);
   else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {

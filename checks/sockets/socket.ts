@@ -1,3 +1,5 @@
+import type { SocketOwner } from '../../src/model/drops.ts';
+
 /** A datagram socket of this namespace: one line of /proc/net/udp, udp6, raw or raw6. */
 export interface DatagramSocket extends SocketDetails {
   /**
@@ -30,7 +32,7 @@ export interface SocketDetails {
   /** `sk_rcvbuf`, the limit of the queue. */
   readonly rcvbufBytes?: number;
   /** The first one, where several processes share the socket. Absent as well for lack of root. */
-  readonly process?: { readonly pid: number; readonly name: string };
+  readonly process?: SocketOwner;
 }
 
 export type SocketTable = 'udp' | 'udp6' | 'raw' | 'raw6';

@@ -4,7 +4,7 @@ import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { countReasons, countUnspecified, unspecified } from '../benign.ts';
 import { aboveNoise, harmlessOf, symptom } from './segments.ts';
 
-const REASONS = ['TCP_RESET', 'TCP_CLOSE'];
+export const REASONS = ['TCP_RESET', 'TCP_CLOSE'];
 /** Resets of half-open connections, last ACKs to TIME_WAIT, segments after a FIN or a close. */
 const LOCATIONS = [
   'tcp_v4_rcv',

@@ -4,7 +4,7 @@ import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { countReasons, countUnspecified, withoutReasons } from '../benign.ts';
 import { aboveNoise, harmlessOf, symptom } from './segments.ts';
 
-const REASONS = [
+export const REASONS = [
   'TCP_OLD_DATA',
   'TCP_OLD_SEQUENCE',
   'TCP_OLD_ACK',

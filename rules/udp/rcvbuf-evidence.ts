@@ -2,6 +2,7 @@ import type { Snmp } from '../../checks/snmp.ts';
 import type { SocketsValue } from '../../checks/sockets.ts';
 import type { Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
+import type { FullSocket } from '../../src/model/companions.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import type { Expectation } from '../../src/model/fix.ts';
@@ -66,11 +67,12 @@ export function counterObservations(seen: Seen): readonly Observation[] {
 }
 
 export function socketObservations(
-  { socket, history }: SocketLoss,
+  { socket, history, told }: SocketLoss,
   queue: QueueBehaviour,
 ): readonly Observation[] {
   const source = `/proc/net/${socket.protocol} ${socket.local}`;
   return [
+    ...(told === undefined ? [] : [toldObservation(told)]),
     {
       source: `${source} drops`,
       text: 'datagrams this socket lost',
@@ -85,6 +87,13 @@ export function socketObservations(
           : `nearly full in ${queue.fullLooks} of ${queue.looks} looks since the first loss; at most ${queue.peakBytes} bytes were waiting`,
     },
   ];
+}
+
+function toldObservation({ packets, queuedBytesMax, rcvbufBytes }: FullSocket): Observation {
+  return {
+    source: 'udp:udp_fail_queue_rcv_skb',
+    text: `this socket refused ${packets} datagrams, with up to ${queuedBytesMax} of its ${rcvbufBytes} bytes in use`,
+  };
 }
 
 const ORIGIN_TEXTS: Readonly<Record<SizeOrigin, string>> = {

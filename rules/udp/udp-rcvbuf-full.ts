@@ -69,7 +69,7 @@ export default defineRule({
   judge(seen) {
     const rcvbufErrors = rises(seen, 'RcvbufErrors');
     if (rcvbufErrors === 0) return [];
-    const losses = lossesBySocket(seen.sockets, rcvbufErrors);
+    const losses = lossesBySocket(seen.sockets, rcvbufErrors, seen.drops);
     const open = losses.sockets.filter(({ closed }) => !closed);
     const closed = losses.sockets.filter(({ closed }) => closed);
     const others = open.slice(NAMED_SOCKETS_MAX);

@@ -5,6 +5,7 @@ import { RECORDING_FORMAT, type RecordingHeader, type RecordingLine } from './re
 const unread = z.object({
   status: z.enum(['absent', 'denied', 'timeout', 'malformed', 'not-applicable', 'crashed']),
   reason: z.string(),
+  tried: z.array(z.object({ way: z.string(), reason: z.string() })).exactOptional(),
 });
 
 function readingOf<Value extends z.ZodType>(value: Value) {
@@ -53,6 +54,41 @@ const dropDetails = z.object({
   stack: z.array(z.string()),
 });
 
+const counted = { netns: count.nullable(), packets: count };
+
+function tallyOf<Row extends z.ZodType>(row: Row) {
+  return z.object({ rows: z.array(row), rest: z.array(z.object(counted)) }).nullable();
+}
+
+const peerEvents = z.object({
+  ...counted,
+  local: z.string().nullable(),
+  localPort: count.nullable(),
+  remote: z.string().nullable(),
+  remotePort: count.nullable(),
+  handshakePackets: count,
+});
+
+const companions = z.object({
+  fullSockets: tallyOf(
+    z.object({
+      ...counted,
+      limit: z.enum(['receive-buffer', 'memory']),
+      protocol: z.string(),
+      local: z.string().nullable(),
+      socket: count.nullable(),
+      rcvbufBytes: count,
+      queuedBytesMax: count,
+    }),
+  ),
+  retransmits: tallyOf(peerEvents),
+  synAckRetransmits: tallyOf(peerEvents),
+  resetsSent: tallyOf(peerEvents),
+  resetsReceived: tallyOf(peerEvents),
+  badChecksums: tallyOf(peerEvents),
+  missed: count,
+});
+
 const dropCapture = z.object({
   backend: z.enum(['tracefs', 'bpf']),
   events: count,
@@ -69,6 +105,9 @@ const dropCapture = z.object({
       details: dropDetails.exactOptional(),
     }),
   ),
+  unselected: count.exactOptional(),
+  unavailable: z.array(z.object({ backend: z.string(), reason: z.string() })).exactOptional(),
+  companions: companions.exactOptional(),
 });
 
 const place = {

@@ -1,3 +1,5 @@
+import type { Companions } from './companions.ts';
+
 /** What the live capture of `skb:kfree_skb` saw in the window. */
 export interface DropCapture {
   readonly backend: 'tracefs' | 'bpf';
@@ -10,6 +12,21 @@ export interface DropCapture {
   readonly drops: readonly DropCount[];
   /** Drops that a selection of namespace or interface left out, as far as counted (BPF). Not in `events`. */
   readonly unselected?: number;
+  /** What would have been a better capture, and why it was not possible. Absent: nothing. */
+  readonly unavailable?: readonly { readonly backend: string; readonly reason: string }[];
+  /** What sockets told beside the drops (BPF). */
+  readonly companions?: Companions;
+  /**
+   * Processes that own sockets of flows and companions, by inode number: of this network namespace, and only of
+   * sockets that lost some packets (checks/drops.ts asks for them). The first one where several share a socket.
+   */
+  readonly owners?: ReadonlyMap<number, SocketOwner>;
+}
+
+export interface SocketOwner {
+  readonly pid: number;
+  /** Untrusted: a process chooses its name. */
+  readonly name: string;
 }
 
 export interface DropCount {

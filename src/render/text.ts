@@ -1,4 +1,11 @@
-import type { Report, ReportCause, ReportDrops, ReportFix, ReportStep } from '../model/report.ts';
+import type {
+  Report,
+  ReportCause,
+  ReportDrops,
+  ReportFix,
+  ReportNamespace,
+  ReportStep,
+} from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 import { quoteArgv } from '../model/shell-quote.ts';
 import { type Content, Page, type PageOptions, type Span } from './page.ts';
@@ -13,6 +20,7 @@ import {
   formatRaw,
   formatSeconds,
   formatTime,
+  listNamespaces,
   lostPackets,
   meaningOfDrops,
 } from './wording.ts';
@@ -30,7 +38,10 @@ export async function renderText(report: Report, options: TextOptions): Promise<
   const page = new Page(options);
   await writeVerdict(page, verdictText(report), { style: report.verdict, plain: options.plain });
   page.paragraph([{ text: measured(report), style: 'source' }], 2);
-  for (const cause of report.causes) writeCause(page, cause, options.verbose);
+  for (const [cause, also] of grouped(report, options.verbose)) {
+    writeCause(page, cause, also, options.verbose);
+  }
+  writeNamespaces(page, report, options.verbose);
   writeHarmless(page, report);
   writeUnexplained(page, report, options.verbose);
   writeElsewhere(page, report, options.verbose);
@@ -43,7 +54,7 @@ export async function renderText(report: Report, options: TextOptions): Promise<
 }
 
 /** Where, when and how it was measured. */
-function measured({ host, window, scope, capture }: Report): string {
+function measured({ host, window, scope, capture, namespaces }: Report): string {
   const ways = {
     bpf: 'drops seen by BPF',
     tracefs: 'drops seen by tracefs',
@@ -52,7 +63,9 @@ function measured({ host, window, scope, capture }: Report): string {
   return [
     host.recorded ? `recording of ${host.hostname}` : host.hostname,
     `Linux ${host.kernel}`,
-    ...scope.netns.map((netns) => `namespace ${netns}`),
+    ...(namespaces === undefined
+      ? scope.netns.map((netns) => `namespace ${netns}`)
+      : [formatCountOf(namespaces.length, 'network namespace')]),
     ...scope.interfaces.map((name) => `interface ${name}`),
     formatTime(window.startedAt),
     ...(window.seconds > 0
@@ -66,7 +79,29 @@ export const TEXT_INDENT = 12;
 /** What belongs to a numbered fix. */
 const STEP_INDENT = TEXT_INDENT + 3;
 
-function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
+/** Causes, each with the same one in other namespaces. */
+type Grouped = readonly (readonly [ReportCause, readonly ReportCause[]])[];
+
+/** The same cause in fifty namespaces is told once, for the one that it hurts most, and the others named. */
+function grouped({ causes, namespaces }: Report, verbose: boolean): Grouped {
+  const groups: [ReportCause, ReportCause[]][] = [];
+  for (const cause of causes) {
+    const same =
+      namespaces === undefined || verbose
+        ? undefined
+        : groups.find(([{ id, scope }]) => id === cause.id && scope.netns !== cause.scope.netns);
+    if (same === undefined) groups.push([cause, []]);
+    else same[1].push(cause);
+  }
+  return groups;
+}
+
+function writeCause(
+  page: Page,
+  cause: ReportCause,
+  also: readonly ReportCause[],
+  verbose: boolean,
+): void {
   const labelled = (label: string, content: Content): void =>
     page.paragraph(content, TEXT_INDENT, [labelOf(label)]);
   const items = (label: string, contents: readonly Content[]): void => {
@@ -97,6 +132,11 @@ function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
       number: cause.fixes.length > 1 ? `${index + 1})` : '',
     });
   }
+  if (also.length > 0) {
+    const named = also.slice(0, MAX_LINES).map(alsoIn);
+    const more = also.length - named.length;
+    items('Also', more > 0 ? [...named, [`${formatCount(more)} more: -v shows all`]] : named);
+  }
   if (cause.consequences.length > 0) labelled('Follows', [consequences(cause)]);
   if (verbose) {
     items(
@@ -111,8 +151,16 @@ export function labelOf(label: string): Span {
   return { text: (' '.repeat(LABEL_INDENT) + label).padEnd(TEXT_INDENT), style: 'label' };
 }
 
+function alsoIn(cause: ReportCause): Content {
+  const { rank, scope, severity, confidence } = cause;
+  return [
+    `${rank}. ${describeScope(scope) || 'the host itself'}: ${loss(cause)} `,
+    { text: `[${severity} · ${confidence}]`, style: severity, tag: true },
+  ];
+}
+
 function loss({ packets, packetsPerSecond }: ReportCause): string {
-  if (packets === 0) return 'no packet lost yet';
+  if (packets === 0) return 'no packet lost here';
   const rate = packetsPerSecond > 0 ? ` (${formatRate(packetsPerSecond)})` : '';
   return formatCountOf(packets, 'packet') + rate;
 }
@@ -223,6 +271,36 @@ export function listed<Item>(
   if (more > 0) page.paragraph([{ text: `… and ${more} more: -v lists all`, style: 'source' }], 4);
 }
 
+/** Those with nothing to tell are counted, no more. */
+function writeNamespaces(page: Page, { namespaces = [] }: Report, verbose: boolean): void {
+  if (namespaces.length === 0) return;
+  const shown = namespaces.filter(
+    ({ verdict, totals, unread }) =>
+      verbose || verdict !== 'ok' || lostPackets(totals) > 0 || unread !== undefined,
+  );
+  const quiet = namespaces.length - shown.length;
+  section(page, 'Network namespaces');
+  listed(page, shown, verbose, (namespace) => writeNamespace(page, namespace));
+  if (quiet > 0) {
+    page.paragraph([`${shown.length > 0 ? `${formatCount(quiet)} more` : 'All'}: nothing lost`], 4);
+  }
+}
+
+function writeNamespace(
+  page: Page,
+  { name, netns, verdict, totals, unread }: ReportNamespace,
+): void {
+  const lost = lostPackets(totals);
+  const harmless = totals.benign > 0 ? ` (and ${formatCount(totals.benign)} harmless)` : '';
+  const also = netns === null || netns === name ? '' : ` · --netns ${quoteArgv([netns])}`;
+  const told = unread ?? `${formatCountOf(lost, 'packet')} lost${harmless}${also}`;
+  page.paragraph(
+    [{ text: name ?? 'the host itself', style: 'title' }, `: ${told}`],
+    COUNT_COLUMNS + 4,
+    [{ text: `  ${verdict.padEnd(COUNT_COLUMNS)}`, style: verdict }],
+  );
+}
+
 function writeHarmless(page: Page, { benign }: Report): void {
   if (benign.length === 0) return;
   section(page, 'Harmless drops');
@@ -253,39 +331,52 @@ function writeElsewhere(page: Page, { elsewhere }: Report, verbose: boolean): vo
 }
 
 function writeCouldNotLook(page: Page, report: Report, verbose: boolean): void {
-  const { notJudged, checks, capture } = report;
+  const { notJudged, checks, capture, host } = report;
   const moot = checks
     .filter(({ status }) => status === 'not-applicable')
     .map(({ id }) => `${id}: `);
   const rulesByMissing = new Map<string, string[]>();
-  for (const { rule, missing } of notJudged) {
+  for (const { rule, missing, namespaces } of notJudged) {
     for (const source of missing) {
       if (!verbose && moot.some((prefix) => source.startsWith(prefix))) continue;
-      rulesByMissing.set(source, [...(rulesByMissing.get(source) ?? []), rule]);
+      const where = namespaces === undefined ? source : `${listNamespaces(namespaces)}: ${source}`;
+      rulesByMissing.set(where, [...(rulesByMissing.get(where) ?? []), rule]);
     }
   }
-  const backends = verbose || capture.backend === 'none' ? capture.unavailable : [];
+  // With another capture it is a note. That of the check for drops is listed with what it could not judge.
+  const backends = capture.unavailable.filter(
+    ({ reason }) => capture.backend === 'none' && !rulesByMissing.has(`drops: ${reason}`),
+  );
   if (rulesByMissing.size === 0 && backends.length === 0) return;
 
   section(page, 'Could not look');
-  for (const { backend, reason } of backends) {
-    bullet(page, [`${backend} capture: ${reason}`]);
-  }
+  for (const unavailable of backends) bullet(page, [whyNot(unavailable)]);
   const groups = [...rulesByMissing].sort((a, b) => b[1].length - a[1].length);
   listed(page, groups, verbose, ([source, rules]) => {
     const causes = `${formatCountOf(rules.length, 'cause')} not judged`;
     const names = verbose || rules.length <= 2 ? `: ${rules.join(', ')}` : '';
     bullet(page, [source, { text: ` (${causes}${names})`, style: 'source' }]);
   });
-  if (checks.some(({ status }) => status === 'denied')) {
+  if (!host.root && checks.some(({ status }) => status === 'denied')) {
     bullet(page, ['Run it as root to see what was denied.']);
   }
 }
 
-function writeNotes(page: Page, { notes, checks, suppressed, crashed }: Report): void {
+function whyNot({ backend, reason }: Report['capture']['unavailable'][number]): string {
+  return `${backend} capture: ${reason}`;
+}
+
+function writeNotes(page: Page, report: Report): void {
+  const { notes, capture, checks, suppressed, crashed } = report;
   const lines = [
     ...notes,
-    ...checks.flatMap(({ id, notes = [] }) => notes.map((note) => `${id}: ${note}`)),
+    ...(capture.backend === 'none' ? [] : capture.unavailable.map(whyNot)),
+    ...checks.flatMap(({ id, notes = [], namespaces }) =>
+      notes.map(
+        (note) =>
+          `${namespaces === undefined ? '' : `${listNamespaces(namespaces)}: `}${id}: ${note}`,
+      ),
+    ),
     ...suppressed.map(({ id, reason }) => `Suppressed: ${id} (${reason})`),
     ...crashed.map(({ id, error }) => `whydrop's own fault, please report it: ${id}: ${error}`),
   ];
@@ -302,10 +393,10 @@ function writeDetails(page: Page, { reconciliation, uncounted, checks }: Report)
     const write = (lead: string | Span, counter: string): void =>
       page.paragraph([counter], COUNT_COLUMNS * 4 + 2, [lead]);
     write({ text: row('rise', 'events', 'before', 'unseen'), style: 'label' }, 'counter');
-    for (const { counter, rise, byEvents, beforeEvents } of reconciliation) {
+    for (const { netns, counter, rise, byEvents, beforeEvents } of reconciliation) {
       const unseen = rise - byEvents - beforeEvents;
       const numbers = [rise, byEvents, beforeEvents, unseen].map(formatCount);
-      write(row(...numbers), counter);
+      write(row(...numbers), netns === undefined ? counter : `${counter} (namespace ${netns})`);
     }
     page.paragraph(
       [
@@ -323,36 +414,41 @@ function writeDetails(page: Page, { reconciliation, uncounted, checks }: Report)
   }
   if (checks.length > 0) {
     section(page, 'Checks');
-    for (const { id, status, reason, tookMs } of checks) {
+    for (const { id, status, reason, tookMs, namespaces } of checks) {
       const took = `${tookMs.toFixed(1)} ms`.padStart(COUNT_COLUMNS + 2);
       const what = status === 'ok' ? 'ok' : `${status}${reason === undefined ? '' : `: ${reason}`}`;
-      page.paragraph([{ text: id, style: 'title' }, ` ${what}`], COUNT_COLUMNS + 4, [took]);
+      const where = namespaces === undefined ? '' : ` (${listNamespaces(namespaces)})`;
+      page.paragraph([{ text: id, style: 'title' }, ` ${what}${where}`], COUNT_COLUMNS + 4, [took]);
     }
   }
 }
 
 /** What to do now, in one sentence. */
 function nextStep(report: Report): Content {
-  const { causes, host, window, verdict, checks, totals, elsewhere } = report;
-  const target = [
-    ...(report.scope.netns.length === 1 ? ['--netns', ...report.scope.netns] : []),
+  const { causes, host, window, verdict, checks, totals, elsewhere, namespaces } = report;
+  const fixable = causes.find(({ fixes }) => fixes.some(isApplicable));
+  const targetIn = (netns: string | null | undefined): string[] => [
+    ...(typeof netns === 'string' ? ['--netns', netns] : []),
     ...report.scope.interfaces.flatMap((name) => ['--iface', name]),
   ];
+  const target = targetIn(report.scope.netns[0]);
+  // Of all namespaces, only reports are made; the rest goes on in one of them.
+  const targetOf = (isIt: (namespace: ReportNamespace) => boolean): string[] =>
+    namespaces === undefined ? target : targetIn(namespaces.find(isIt)?.netns);
   const whydrop = (...argv: string[]): Span => ({
     text: quoteArgv(['whydrop', ...argv]),
     style: 'command',
   });
 
-  if (causes.some(({ fixes }) => fixes.some(isApplicable))) {
+  if (fixable !== undefined) {
+    const { netns = null } = fixable.scope;
+    const fix = whydrop('fix', ...targetOf(({ name }) => name === netns));
     return host.recorded
-      ? [
-          whydrop('fix', ...target),
-          ` on ${host.hostname} itself: a recording is no reason to write.`,
-        ]
-      : [whydrop('fix', ...target), ' shows each change, asks, applies it and measures again.'];
+      ? [fix, ` on ${host.hostname} itself: a recording is no reason to write.`]
+      : [fix, ' shows each change, asks, applies it and measures again.'];
   }
   if (verdict === 'unknown') {
-    return checks.some(({ core, status }) => core === true && status === 'denied')
+    return !host.root && checks.some(({ core, status }) => core === true && status === 'denied')
       ? ['run it as root: ', { text: 'sudo ', style: 'command' }, whydrop('report', ...target)]
       : [
           whydrop('report', '--verbose', ...target),
@@ -363,8 +459,10 @@ function nextStep(report: Report): Content {
     return ['measure the loss: ', whydrop('report', '--duration', '10s', ...target)];
   }
   if (totals.unexplained > totals.explained && verdict !== 'ok') {
+    const most = Math.max(...(namespaces ?? []).map((entry) => entry.totals.unexplained));
+    const place = targetOf((entry) => entry.totals.unexplained === most);
     return [
-      whydrop('record', '-o', 'drops.whydrop', ...target),
+      whydrop('record', '-o', 'drops.whydrop', ...place),
       ' keeps the evidence, to study it or to ask somebody.',
     ];
   }
@@ -373,14 +471,8 @@ function nextStep(report: Report): Content {
     return ['do the above by hand, then run ', whydrop('report', ...target), ' again.'];
   }
   if (first !== undefined) return [whydrop('explain', first.id), ' tells more about the cause.'];
-  if (elsewhere.packets > 0) {
-    return [
-      'look into the other namespaces: ',
-      whydrop('report', '--netns', 'NAME'),
-      '; ',
-      { text: 'ip netns', style: 'command' },
-      ' lists them.',
-    ];
+  if (elsewhere.packets > 0 && namespaces === undefined) {
+    return ['look into the other namespaces: ', whydrop('report', '--netns', 'all')];
   }
   return lostPackets(totals) > 0
     ? ['watch longer: ', whydrop('report', '--duration', '60s', ...target)]

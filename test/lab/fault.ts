@@ -18,6 +18,8 @@ export interface Fault {
    * or tracefs knows it by its drops alone, which may then be those of a neighbour. Absent: runs beside others.
    */
   readonly alone?: string;
+  /** Those that can tell this cause. Absent: all. */
+  readonly captures?: readonly Backend[];
   /** Settings and programs that make the fault; undone by the pair's clean-up. */
   setUp?(pair: Pair): Promise<unknown>;
   /** Traffic that hits the fault, about a second of it: the window is as long. */

@@ -10,9 +10,11 @@ const PROGRAMS = [
   'conntrack',
   'ethtool',
   'perl',
+  'bpftool',
   'taskset',
   'nstat',
   'ping',
+  'tshark',
   'clang',
 ];
 

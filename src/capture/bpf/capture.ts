@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { DropCapture } from '../../model/drops.ts';
 import type { RunningCapture } from '../../model/host.ts';
 import { ok, unread, type Reading } from '../../model/reading.ts';
@@ -6,16 +6,33 @@ import { readKallsyms } from '../kallsyms.ts';
 import { Locations } from '../locations.ts';
 import { errorCode } from '../unavailable.ts';
 import { Btf } from './btf.ts';
+import { attachCompanions, type AttachedCompanions } from './companion-program.ts';
+import { companionsFrom } from './companions.ts';
 import { addressesOf, dropKinds } from './drop-kinds.ts';
-import { loadLibBpf } from './libbpf.ts';
+import { loadLibBpf, type LibBpf } from './libbpf.ts';
 import { attachProgram, type AttachedProgram, type RawCapture } from './program.ts';
-import { kernelReasons } from './reason-names.ts';
+import { givesReasons, kernelReasons } from './reason-names.ts';
 
 export interface BpfCaptureOptions {
   /** Inode number of a network namespace: count drops of this one only. Those of no known namespace too. */
   readonly netns?: number;
   /** Number of an interface, best along with `netns`: numbers repeat between namespaces. Likewise. */
   readonly ifindex?: number;
+}
+
+/** What a capture needs before it asks the kernel for anything. Cheap when called again. */
+export async function findBpf(): Promise<Reading<LibBpf>> {
+  const types = findTypes();
+  return types.status === 'ok' ? loadLibBpf() : types;
+}
+
+/** @returns path of the kernel's own BTF */
+export function findTypes(): Reading<string> {
+  if (existsSync(vmlinuxPath)) return ok(vmlinuxPath);
+  return unread(
+    'absent',
+    `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
+  );
 }
 
 /**
@@ -28,34 +45,42 @@ export interface BpfCaptureOptions {
 export async function startBpfCapture(
   options: BpfCaptureOptions = {},
 ): Promise<Reading<RunningCapture>> {
-  const vmlinux = readVmlinux();
-  if (vmlinux.status !== 'ok') return vmlinux;
-  const lib = await loadLibBpf();
+  const lib = await findBpf();
   if (lib.status !== 'ok') return lib;
-  const attached = attachProgram(lib.value, vmlinux.value, {
-    netns: options.netns ?? 0,
-    ifindex: options.ifindex ?? 0,
-  });
+  const netns = options.netns ?? 0;
+  const attached = attachProgram(lib.value, { netns, ifindex: options.ifindex ?? 0 });
   if (attached.status !== 'ok') return attached;
   const program = attached.value;
+  const companions = attachCompanions(lib.value, netns);
 
+  let vmlinux: Reading<Btf> | undefined;
   let stopped: Promise<Reading<DropCapture>> | undefined;
   return ok({
-    mark: (moment) => program.setWindow(moment === 'window-open'),
-    stop: () => (stopped ??= stop(program)),
+    mark(moment) {
+      program.setWindow(moment === 'window-open');
+      // Needed at the end only. While the window passes there is time for it.
+      if (moment === 'window-open') setImmediate(() => (vmlinux ??= readVmlinux()));
+    },
+    stop: () => (stopped ??= stop(program, companions, () => vmlinux ?? readVmlinux())),
   });
 }
 
-async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
+async function stop(
+  program: AttachedProgram,
+  companions: Reading<AttachedCompanions>,
+  types: () => Reading<Btf>,
+): Promise<Reading<DropCapture>> {
   const raw = program.finish();
+  const told = companions.status === 'ok' ? companionsFrom(companions.value.finish()) : undefined;
   if (raw.status !== 'ok') return raw;
   const capture = raw.value;
   const locations = new Locations(readKallsyms);
   await locations.learn([...addressesOf(capture)]);
-  const vmlinux = readVmlinux();
+  const vmlinux = types();
   if (vmlinux.status !== 'ok') return vmlinux;
+  const hasReasons = givesReasons(vmlinux.value);
   const drops = dropKinds(capture, {
-    hasReasons: program.hasReasons,
+    hasReasons,
     reasons: kernelReasons(vmlinux.value, reasonsOf(capture)),
     locations: locations.known,
     bootUs: Date.now() * 1000 - Number(process.hrtime.bigint() / 1000n),
@@ -66,12 +91,21 @@ async function stop(program: AttachedProgram): Promise<Reading<DropCapture>> {
       backend: 'bpf',
       events: drops.reduce((sum, { packets }) => sum + packets, 0),
       lost: capture.missed,
-      hasReasons: program.hasReasons,
+      hasReasons,
       drops,
       ...(unselected > 0 && { unselected }),
+      ...(told !== undefined && { companions: told }),
     },
-    locations.notes,
+    [...locations.notes, ...notesOf(companions)],
   );
+}
+
+/** What the report should say of tracepoints that are not watched. */
+function notesOf(companions: Reading<AttachedCompanions>): readonly string[] {
+  if (companions.status === 'ok') return companions.notes ?? [];
+  return [
+    `Which sockets were full and which peers lose packets is not known: ${companions.reason}`,
+  ];
 }
 
 function reasonsOf(capture: RawCapture): ReadonlySet<number> {
@@ -80,19 +114,11 @@ function reasonsOf(capture: RawCapture): ReadonlySet<number> {
 
 const vmlinuxPath = '/sys/kernel/btf/vmlinux';
 
-function readVmlinux(): Reading<Btf> {
+/** 20 to 30 ms of work, so not when the capture starts. */
+export function readVmlinux(): Reading<Btf> {
   try {
     return ok(new Btf(readFileSync(vmlinuxPath)));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') {
-      return unread(
-        'absent',
-        `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
-      );
-    }
-    return unread(
-      'malformed',
-      `Cannot watch drops by BPF: ${vmlinuxPath} cannot be read (${errorCode(error)}).`,
-    );
+    return unread('malformed', `${vmlinuxPath} cannot be read (${errorCode(error)}).`);
   }
 }

@@ -47,7 +47,8 @@ function transportOf(
   if (protocol === EtherType.ARP) return source === 0 ? {} : { arpOperation: source };
   if (protocol !== EtherType.IPv4 && protocol !== EtherType.IPv6) return {};
   if (ipProtocol === IpProtocol.ICMP || ipProtocol === IpProtocol.ICMPv6) {
-    return { icmp: { type: source >>> 8, code: source & 0xff } };
+    // A zero is a type, too: the other port tells whether it was read.
+    return destination === 0 ? {} : { icmp: { type: source >>> 8, code: source & 0xff } };
   }
   return source === 0 && destination === 0 ? {} : { ports: { source, destination } };
 }
@@ -58,7 +59,7 @@ function bigEndian(bytes: Uint8Array): number {
   return (bytes[0] ?? 0) * 256 + (bytes[1] ?? 0);
 }
 
-function ipv4Address(bytes: Uint8Array): string {
+export function ipv4Address(bytes: Uint8Array): string {
   return [...bytes.subarray(0, 4)].join('.');
 }
 

@@ -34,14 +34,18 @@ export const FlowLayout = {
   bytes: 64,
 } as const;
 
+const countsAt = 192;
+const flowsAt = countsAt + counts * CountLayout.bytes;
+const namesAt = flowsAt + flows * FlowLayout.bytes;
+
 export const TableLayout = {
-  counts: 0,
-  flows: counts * CountLayout.bytes,
-  names: counts * CountLayout.bytes + flows * FlowLayout.bytes,
-  overflow: 295_040,
-  edge_overflow: 295_048,
-  unselected: 295_056,
-  bytes: 295_064,
+  overflow: 128,
+  edge_overflow: 136,
+  unselected: 144,
+  counts: countsAt,
+  flows: flowsAt,
+  names: namesAt,
+  bytes: namesAt + counts * nameBytes,
 } as const;
 
 export const SiteLayout = { stack: 0, stack_bytes: 256, bytes: 264 } as const;

@@ -13,7 +13,6 @@ export interface LibBpf {
   readonly loadObject: (object: Pointer) => number;
   readonly closeObject: (object: Pointer) => void;
   readonly findProgram: (object: Pointer, name: string) => Pointer | null;
-  readonly setAutoload: (program: Pointer, autoload: boolean) => number;
   readonly programFd: (program: Pointer) => number;
   readonly attachProgram: (program: Pointer) => Pointer | null;
   readonly destroyLink: (link: Pointer) => number;
@@ -41,16 +40,22 @@ export function loadLibBpf(): Promise<Reading<LibBpf>> {
   return (loaded ??= load());
 }
 
-async function load(): Promise<Reading<LibBpf>> {
-  let koffi: Koffi;
+/** What calls libbpf from here. */
+export async function loadKoffi(): Promise<Reading<Koffi>> {
   try {
-    koffi = (await import('koffi')).default;
+    return ok((await import('koffi')).default);
   } catch {
     return unread(
       'absent',
       'The optional package koffi, which calls libbpf, is not installed or has no build for this machine: npm install koffi.',
     );
   }
+}
+
+async function load(): Promise<Reading<LibBpf>> {
+  const loadedKoffi = await loadKoffi();
+  if (loadedKoffi.status !== 'ok') return loadedKoffi;
+  const koffi = loadedKoffi.value;
   const library = firstOf(['libbpf.so.1', 'libbpf.so.0'], (name) => koffi.load(name));
   if (library === undefined) {
     return unread(
@@ -81,7 +86,6 @@ const declarations: Record<keyof Functions, string> = {
   loadObject: 'int bpf_object__load(void *object)',
   closeObject: 'void bpf_object__close(void *object)',
   findProgram: 'void *bpf_object__find_program_by_name(void *object, const char *name)',
-  setAutoload: 'int bpf_program__set_autoload(void *program, bool autoload)',
   programFd: 'int bpf_program__fd(void *program)',
   attachProgram: 'void *bpf_program__attach(void *program)',
   destroyLink: 'int bpf_link__destroy(void *link)',

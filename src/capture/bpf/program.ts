@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ok, unread, type Reading } from '../../model/reading.ts';
-import { notPermitted } from '../unavailable.ts';
-import type { Btf } from './btf.ts';
+import { lockedDown, notPermitted } from '../unavailable.ts';
 import {
   parseSample,
   parseSite,
@@ -22,14 +21,10 @@ const cannot = 'Cannot watch drops by BPF';
 
 /** bpf/drops.bpf.c, loaded and attached. Everything of it belongs to this process and goes with it. */
 export interface AttachedProgram {
-  /** Whether the tracepoint gives a reason. */
-  readonly hasReasons: boolean;
   /** From now on, drops are inside of the window, or outside. */
   setWindow(isOpen: boolean): void;
   /** Stops counting, reads what was counted, and removes the program. */
   finish(): Reading<RawCapture>;
-  /** Removes the program. Idempotent. */
-  close(): void;
 }
 
 export interface RawCapture {
@@ -47,29 +42,32 @@ export interface Selection {
   readonly ifindex: number;
 }
 
-/** @param vmlinux of the running kernel */
-export function attachProgram(
-  lib: LibBpf,
-  vmlinux: Btf,
-  selection: Selection,
-): Reading<AttachedProgram> {
-  const variant = chooseVariant(vmlinux.parametersOfPointer('btf_trace_kfree_skb'));
-  if (variant === null) {
-    return unread('absent', `${cannot}: this kernel has no trace event skb:kfree_skb.`);
+/** The same program for kernels since 6.2, and for older ones; what the kernel refuses decides. */
+const objects = ['drops.bpf.o', 'drops-compatible.bpf.o'] as const;
+
+export function attachProgram(lib: LibBpf, selection: Selection): Reading<AttachedProgram> {
+  let attached: Reading<AttachedProgram> | undefined;
+  for (const name of objects) {
+    const path = objectPath(name);
+    if (path === null) {
+      return unread('absent', `${cannot}: the file bpf/${name} of whydrop is missing.`);
+    }
+    const next = attachObject(lib, path, selection);
+    if (next.status === 'ok') return next;
+    // The first refusal is of the program that is made for newer kernels: the last one says why.
+    attached = next;
+    if (next.status === 'denied') break;
   }
-  const path = objectPath();
-  if (path === null) {
-    return unread('absent', `${cannot}: the file bpf/drops.bpf.o of whydrop is missing.`);
-  }
+  return attached ?? unread('crashed', `${cannot}: there is no program.`);
+}
+
+function attachObject(lib: LibBpf, path: string, selection: Selection): Reading<AttachedProgram> {
   lib.takeMessages();
   const object = lib.openObject(path, null);
   if (isError(object)) return failure(lib, lib.errno());
 
   let link: Pointer | null = null;
-  let closed = false;
   const close = (): void => {
-    if (closed) return;
-    closed = true;
     if (link !== null) lib.destroyLink(link);
     lib.closeObject(object);
   };
@@ -80,11 +78,10 @@ export function attachProgram(
   };
 
   const cpus = possibleCpus();
-  const program = lib.findProgram(object, variant);
-  const maps = ['tables', 'settings_map', 'sites', 'samples'].map((name) =>
-    lib.findMap(object, name),
+  const program = lib.findProgram(object, 'whydrop');
+  const [tables, settings, sites, samples] = ['tables', 'settings_map', 'sites', 'samples'].map(
+    (name) => lib.findMap(object, name),
   );
-  const [tables, settings, sites, samples] = maps;
   if (
     isError(program) ||
     isError(tables) ||
@@ -93,21 +90,16 @@ export function attachProgram(
     isError(samples)
   ) {
     close();
-    return unread('crashed', `${cannot}: bpf/drops.bpf.o is of another version of whydrop.`);
-  }
-  for (const name of variants) {
-    const other = lib.findProgram(object, name);
-    if (!isError(other)) lib.setAutoload(other, name === variant);
+    return unread('crashed', `${cannot}: ${path} is of another version of whydrop.`);
   }
   lib.setMaxEntries(tables, cpus);
   const error = lib.loadObject(object);
   if (error !== 0) return refuse(-error);
 
-  const firstKey = Buffer.alloc(4);
   const setWindow = (isOpen: boolean): number =>
     lib.update(
       lib.mapFd(settings),
-      firstKey,
+      Buffer.alloc(4),
       settingsBytes({ windowIsOpen: isOpen, ...selection }),
       0,
     );
@@ -117,11 +109,9 @@ export function attachProgram(
   link = attached;
 
   return ok({
-    hasReasons: variant !== 'drops_no_reason',
     setWindow,
-    close,
     finish() {
-      if (link !== null) lib.destroyLink(link);
+      lib.destroyLink(attached);
       link = null;
       try {
         return ok({
@@ -148,30 +138,17 @@ export function attachProgram(
   });
 }
 
-const variants = ['drops_no_reason', 'drops_reason', 'drops_rx_sk'] as const;
-
-/** @param parameters of the tracepoint's functions, by type; the first is the data of who listens */
-export function chooseVariant(
-  parameters: readonly string[] | undefined,
-): (typeof variants)[number] | null {
-  const [, skb, , reason, socket] = parameters ?? [];
-  if (skb !== 'sk_buff') return null;
-  if (reason !== 'skb_drop_reason') return 'drops_no_reason';
-  return socket === 'sock' ? 'drops_rx_sk' : 'drops_reason';
-}
-
-/** The object is beside the sources, and one folder further up from what is built of them. */
-function objectPath(): string | null {
-  const candidates = ['../../../bpf/drops.bpf.o', '../../../../bpf/drops.bpf.o'];
+/** The objects are beside the sources, and one folder further up from what is built of them. */
+export function objectPath(name: string): string | null {
   return (
-    candidates
+    [`../../../bpf/${name}`, `../../../../bpf/${name}`]
       .map((path) => fileURLToPath(new URL(path, import.meta.url)))
       .find((path) => existsSync(path)) ?? null
   );
 }
 
 /** How many CPUs there can be, from the highest number: `0-3`, or `0,2-5`. */
-function possibleCpus(): number {
+export function possibleCpus(): number {
   const list = readFileSync('/sys/devices/system/cpu/possible', 'utf8');
   return Math.max(...[...list.matchAll(/\d+/g)].map(([number]) => Number(number))) + 1;
 }
@@ -208,7 +185,7 @@ function readSites(lib: LibBpf, fd: number): readonly RawSite[] {
 const infoBytes = 232;
 const recursionMissesAt = 208;
 
-function recursionMisses(lib: LibBpf, fd: number): number {
+export function recursionMisses(lib: LibBpf, fd: number): number {
   const info = Buffer.alloc(infoBytes);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(infoBytes);
@@ -217,7 +194,7 @@ function recursionMisses(lib: LibBpf, fd: number): number {
 }
 
 /** Null, and before libbpf 1.0 also an error number as an address (ERR_PTR of the kernel). */
-function isError(pointer: Pointer | null | undefined): pointer is null | undefined {
+export function isError(pointer: Pointer | null | undefined): pointer is null | undefined {
   return (
     pointer === null || pointer === undefined || BigInt.asUintN(64, pointer) >= firstErrorAddress
   );
@@ -225,9 +202,11 @@ function isError(pointer: Pointer | null | undefined): pointer is null | undefin
 const firstErrorAddress = 2n ** 64n - 4095n;
 
 /** Why libbpf or the kernel refused, with what would help. */
-function failure(lib: LibBpf, errno: number): Reading<never> {
+export function failure(lib: LibBpf, errno: number): Reading<never> {
   const name = lib.errorName(errno);
   const messages = lib.takeMessages();
+  // Then the verifier refuses helpers that read memory, which says nothing to the user.
+  if (lockedDown()) return notPermitted(cannot, 'CAP_BPF and CAP_PERFMON');
   const refusal = verifierVerdict(messages);
   if (refusal !== null) {
     return unread('absent', `${cannot}: this kernel does not accept the program (${refusal}).`);

@@ -10,6 +10,11 @@ export interface KernelReasons {
   readonly subsystems: ReadonlyMap<number, string>;
 }
 
+/** Whether the tracepoint gives a reason: (skb, location, reason, …), behind the data of who listens. */
+export function givesReasons(vmlinux: Btf): boolean {
+  return vmlinux.parametersOfPointer('btf_trace_kfree_skb')?.[3] === 'skb_drop_reason';
+}
+
 /** Names of the core's drop reasons, without their common prefix, as tracefs gives them too. */
 export function coreReasons(vmlinux: Btf): ReasonNames {
   const names = new Map<number, string>();

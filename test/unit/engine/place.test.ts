@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest';
 import { placeDrops } from '../../../src/engine/place.ts';
-import { flowsOf, interfaceOf, whereaboutsOf } from '../../../src/engine/whereabouts.ts';
+import {
+  flowsOf,
+  inProportion,
+  interfaceOf,
+  ownerOf,
+  whereaboutsOf,
+} from '../../../src/engine/whereabouts.ts';
+import type { Companions, PeerEvents } from '../../../src/model/companions.ts';
 import { EtherType, type DropCount, type DropDetails } from '../../../src/model/drops.ts';
 import { captureOf } from './scripted.ts';
 
@@ -64,6 +71,21 @@ test('one interface is named when nine of ten packets came by it, and not below'
   expect(interfaceOf(new Map([[drop(9), 9]]))).toBeUndefined();
 });
 
+test('eth0 of two namespaces are two interfaces', () => {
+  const web = drop(5, {});
+  const db = drop(5, { netns: HERE + 1 });
+  expect(interfaceOf(new Map([[web, 5]]).set(db, 5))).toBeUndefined();
+});
+
+test('flows are brought down to the packets of the cause: the edges of the window are claimed too', () => {
+  const flow = { source: '10.0.0.1', destination: '10.0.0.2', packets: 300 };
+  const sources = new Map([[drop(300, { topFlows: [flow] }), 300]]);
+  const told = (packets: number) => flowsOf(inProportion(sources, packets))[0]?.text;
+  expect(told(100)).toMatch(/^about 100 of them/);
+  expect(told(300)).toMatch(/^300 of them/);
+  expect(inProportion(sources, 0)).toBe(sources);
+});
+
 test('flows are named busiest first, and said to be estimates when they are', () => {
   const flow = (packets: number, source: string) => ({
     source,
@@ -97,4 +119,59 @@ test('a flow is told by what distinguishes it: VLAN, ARP operation, type of ICMP
     flows: [{ flow: 'VLAN 7 ICMP type 3 code 1 10.0.0.1 → 10.0.0.2' }],
   });
   expect(whereaboutsOf(new Map([[drop(9), 9]]))).toEqual({});
+});
+
+test('what sockets told is placed, too', () => {
+  const row = (netns: number | null, packets: number): PeerEvents => ({
+    netns,
+    local: null,
+    localPort: null,
+    remote: '10.0.0.2',
+    remotePort: null,
+    packets,
+    handshakePackets: 0,
+  });
+  const retransmits = {
+    rows: [row(HERE, 3), row(HERE + 1, 2), row(null, 1)],
+    rest: [
+      { netns: HERE, packets: 5 },
+      { netns: HERE + 1, packets: 6 },
+    ],
+  };
+  const companions: Companions = {
+    fullSockets: null,
+    retransmits,
+    synAckRetransmits: null,
+    resetsSent: null,
+    resetsReceived: null,
+    badChecksums: null,
+    missed: 0,
+  };
+  // Also when the drops themselves cannot be placed.
+  const capture = { ...captureOf([drop(5)]), companions };
+  const here = (foreign: boolean) => placeDrops(capture, HERE, foreign).capture.companions;
+  expect(here(true)?.retransmits).toEqual({
+    rows: [row(HERE, 3)],
+    rest: [{ netns: HERE, packets: 5 }],
+  });
+  expect(here(false)?.retransmits?.rows).toEqual([row(HERE, 3), row(null, 1)]);
+  expect(here(true)?.fullSockets).toBeNull();
+});
+
+test('one process is named when nine of ten packets were its own, and not below', () => {
+  const nginx = { pid: 7, name: 'nginx' };
+  const owners = new Map([[55, nginx]]);
+  const flow = (packets: number, socket?: number) => ({
+    source: '10.0.0.1',
+    destination: '10.0.0.2',
+    packets,
+    ...(socket === undefined ? {} : { socket }),
+  });
+  const dropsOf = (...topFlows: readonly ReturnType<typeof flow>[]) =>
+    new Map([[drop(10, { topFlows }), 10]]);
+  expect(ownerOf(dropsOf(flow(5, 55), flow(4, 55), flow(1)), owners)).toEqual(nginx);
+  expect(ownerOf(dropsOf(flow(8, 55), flow(2, 56)), owners)).toBeUndefined();
+  expect(ownerOf(dropsOf(flow(10, 56)), owners)).toBeUndefined();
+  expect(ownerOf(dropsOf(flow(10, 55)), undefined)).toBeUndefined();
+  expect(ownerOf(new Map([[drop(10), 10]]), owners)).toBeUndefined();
 });

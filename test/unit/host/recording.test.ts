@@ -38,6 +38,44 @@ const capture: DropCapture = {
     { reason: 'NO_SOCKET', location: 'f', protocol: 2048, packets: 2, edgePackets: 0 },
     { reason: null, location: '0xff', module: 'm', protocol: 0, packets: 1, edgePackets: 1 },
   ],
+  unselected: 4,
+  unavailable: [{ backend: 'bpf', reason: 'no libbpf' }],
+  companions: {
+    fullSockets: {
+      rows: [
+        {
+          netns: 4_026_532_000,
+          limit: 'memory',
+          protocol: 'udp',
+          local: null,
+          socket: null,
+          packets: 3,
+          rcvbufBytes: 1,
+          queuedBytesMax: 2,
+        },
+      ],
+      rest: [{ netns: null, packets: 4 }],
+    },
+    retransmits: {
+      rows: [
+        {
+          netns: null,
+          local: '10.0.0.1',
+          localPort: null,
+          remote: null,
+          remotePort: 443,
+          packets: 7,
+          handshakePackets: 1,
+        },
+      ],
+      rest: [],
+    },
+    synAckRetransmits: { rows: [], rest: [] },
+    resetsSent: null,
+    resetsReceived: null,
+    badChecksums: null,
+    missed: 1,
+  },
 };
 
 /** A machine whose every answer differs from the one before, and says for which view it is. */
@@ -86,7 +124,9 @@ function countingHost(options: { foreign: boolean; canCapture: boolean }): Host 
     },
     now: () => clock,
     startCapture: async () =>
-      options.canCapture ? ok(running, ['started']) : unread('denied', 'needs root'),
+      options.canCapture
+        ? ok(running, ['started'])
+        : { ...unread('denied', 'needs root'), tried: [{ way: 'bpf', reason: 'no libbpf' }] },
     close: async () => undefined,
   };
   return { ...host, ...(options.foreign && { initial: view('initial') }) };

@@ -9,6 +9,7 @@ export const sampleReport: Report = {
     kernel: '6.18.44',
     distribution: 'Debian GNU/Linux 12 (bookworm)',
     recorded: false,
+    root: false,
   },
   window: { startedAt: '2026-11-21T23:00:00.000Z', seconds: 5.01 },
   scope: { netns: ['b'], interfaces: [] },

@@ -143,6 +143,7 @@ test.each<[Signature, string]>([
   ['NOT_SPECIFIED@codel_dequeue', 'qdisc-aqm'],
   ['IP_INNOROUTES@ip6_pkt_discard 0x86dd', 'no-route-in'],
   ['IP_INHDR@ip_forward', 'ip-ttl-exceeded'],
+  ['NOT_SPECIFIED@skb_release_data', 'parts-of-packet'],
   ['IP_CSUM@ip_rcv_core', 'ip-header-errors'],
   ['IP_INHDR@ip_rcv_core', 'ip-header-errors'],
   ['ICMP_CSUM@icmp_rcv', 'ip-header-errors'],

@@ -66,6 +66,7 @@ export function linkOf(link: Partial<Link> = {}): Link {
     txFifo: 0n,
     txCarrier: 0n,
     txAborted: 0n,
+    txWindow: 0n,
     ...link,
   };
 }

@@ -1,11 +1,13 @@
 import * as fc from 'fast-check';
 import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Fragments } from '../../../checks/fragments.ts';
 import type { Link, Links } from '../../../checks/link.ts';
+import { knownTemplates } from '../../../checks/nic-drivers.ts';
+import type { NfQueues } from '../../../checks/nfqueue.ts';
 import type { Neighbours } from '../../../checks/neighbours.ts';
-import { lossTemplates } from '../../../checks/nic-drivers.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Routes } from '../../../checks/routes.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
@@ -65,6 +67,11 @@ function conntrack(): fc.Arbitrary<Conntrack> {
   );
 }
 
+function cpu(): fc.Arbitrary<CpuTimes> {
+  const one = fc.record({ cpu: fc.nat(8), total: u64, softirq: u64, steal: u64 });
+  return fc.record({ cpus: fc.uniqueArray(one, { selector: ({ cpu }) => cpu }) });
+}
+
 function emptyCapture(): fc.Arbitrary<DropCapture> {
   return fc.record({
     backend: fc.constantFrom('tracefs', 'bpf'),
@@ -77,7 +84,7 @@ function emptyCapture(): fc.Arbitrary<DropCapture> {
 
 function ethtool(): fc.Arbitrary<Nics> {
   const statistic = fc.oneof(
-    fc.constantFrom(...lossTemplates).map((template) => template.replaceAll('N', '0')),
+    fc.constantFrom(...knownTemplates).map((template) => template.replaceAll('N', '0')),
     fc.constantFrom('rx_ring_drops', 'rx_dropped', 'temperature'),
     fc.string(),
   );
@@ -86,11 +93,14 @@ function ethtool(): fc.Arbitrary<Nics> {
   const nic: fc.Arbitrary<Nic> = fc.record(
     {
       statistics: fc.array(fc.tuple(statistic, u64)).map((entries) => new Map(entries)),
+      txTimeouts: u64,
       settings: fc.record(
         {
           driver: drivers,
           ring: fc.record({ rx: size, rxMax: size, tx: size, txMax: size }, { requiredKeys: [] }),
           rxQueues: fc.nat(64),
+          duplex: fc.constantFrom('full', 'half'),
+          speedMbps: fc.nat(100_000),
         },
         { requiredKeys: [] },
       ),
@@ -216,19 +226,38 @@ function link(): fc.Arbitrary<Links> {
         operstate: fc.constantFrom('up', 'down', 'unknown'),
         up: fc.boolean(),
         loopback: fc.boolean(),
-        kind: fc.constantFrom('veth', 'bridge', 'bond', 'vlan'),
+        kind: fc.constantFrom('veth', 'bridge', 'bond', 'vlan', 'tun', 'vxlan', 'macvlan'),
         portKind: fc.constantFrom('bridge', 'bond'),
+        portState: fc.constantFrom('forwarding', 'disabled', 'ACTIVE', 'BACKUP'),
+        portLimits: fc.constantFrom(['isolated'], ['locked', 'no flood']),
+        miiStatus: fc.constantFrom('UP', 'DOWN'),
+        bondMode: fc.constantFrom('active-backup', '802.3ad'),
+        stp: fc.boolean(),
+        vlanFiltering: fc.boolean(),
+        address: fc.constant('02:00:00:00:00:01'),
         master: name,
+        lower: name,
         rxOtherhost: u64,
         promiscuity: fc.nat(3),
         xdp: fc.boolean(),
-        address: fc.constant('02:00:00:00:00:01'),
         carrierChanges: u64,
       },
       { requiredKeys: ['counters'] },
     )
     .map(({ counters, ...rest }) => linkOf({ ...counters, ...rest }));
   return fc.array(fc.tuple(name, one)).map((links) => ({ interfaces: new Map(links) }));
+}
+
+function nfqueue(): fc.Arbitrary<NfQueues> {
+  const one = fc.record({
+    number: fc.nat(65_535),
+    port: fc.nat(),
+    waiting: fc.nat(65_535),
+    queueDropped: u32,
+    userDropped: u32,
+    sequence: u32,
+  });
+  return fc.record({ queues: fc.uniqueArray(one, { selector: ({ number }) => number }) });
 }
 
 function qdisc(): fc.Arbitrary<Qdiscs> {
@@ -326,11 +355,13 @@ function sysctl(): fc.Arbitrary<Sysctl> {
  */
 export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   conntrack: conntrack(),
+  cpu: cpu(),
   drops: emptyCapture(),
   ethtool: ethtool(),
   firewall: firewall(),
   fragments: fragments(),
   link: link(),
+  nfqueue: nfqueue(),
   neighbours: neighbours(),
   qdisc: qdisc(),
   routes: routes(),

@@ -1,9 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Btf, BtfError } from '../../../../src/capture/bpf/btf.ts';
-import { chooseVariant, verifierVerdict } from '../../../../src/capture/bpf/program.ts';
+import { verifierVerdict } from '../../../../src/capture/bpf/program.ts';
 import {
   coreReasons,
+  givesReasons,
   subsystemNames,
   subsystemReasons,
 } from '../../../../src/capture/bpf/reason-names.ts';
@@ -64,21 +65,17 @@ test('reasons of a subsystem, in the BTF of a module, which builds on that of vm
 });
 
 test.each([
-  ['before 5.17', ['', 'sk_buff', ''], 'drops_no_reason'],
-  ['5.17', ['', 'sk_buff', '', 'skb_drop_reason'], 'drops_reason'],
-  ['6.11', ['', 'sk_buff', '', 'skb_drop_reason', 'sock'], 'drops_rx_sk'],
-  ['another event', ['', 'sock'], null],
-])('the program for the trace event of %s', (_, parameters, variant) => {
-  const bytes = vmlinux().tracepoint('btf_trace_kfree_skb', parameters).bytes();
-  const found = new Btf(bytes).parametersOfPointer('btf_trace_kfree_skb');
-  expect(found).toEqual(parameters);
-  expect(chooseVariant(found)).toBe(variant);
+  ['before 5.17', ['', 'sk_buff', ''], false],
+  ['since 5.17', ['', 'sk_buff', '', 'skb_drop_reason'], true],
+  ['since 6.11', ['', 'sk_buff', '', 'skb_drop_reason', 'sock'], true],
+])('the arguments of the tracepoint %s', (_, parameters, reasons) => {
+  const btf = new Btf(vmlinux().tracepoint('btf_trace_kfree_skb', parameters).bytes());
+  expect(btf.parametersOfPointer('btf_trace_kfree_skb')).toEqual(parameters);
+  expect(givesReasons(btf)).toBe(reasons);
 });
 
-test('no such event', () => {
-  expect(
-    chooseVariant(new Btf(vmlinux().bytes()).parametersOfPointer('btf_trace_kfree_skb')),
-  ).toBeNull();
+test('no such tracepoint', () => {
+  expect(givesReasons(new Btf(vmlinux().bytes()))).toBe(false);
 });
 
 test('garbage is BTF or a BtfError', () => {

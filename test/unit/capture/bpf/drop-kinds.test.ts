@@ -179,6 +179,22 @@ test('samples in the order of time, stacks from the place on', () => {
   expect(drop?.details?.stack).toEqual(['nft_do_chain', 'ip_local_deliver']);
 });
 
+test('what is said between Unix sockets is not kept', () => {
+  const kind = { ...place, protocol: 0, ipProtocol: 0 };
+  const table = parseTable(tableBytes({ counts: [{ at: 0, ...kind, packets: 1n }] }));
+  const sample = {
+    ...kind,
+    location: 'ffffffff81000010',
+    timeNs: 1000,
+    length: 6,
+    vlan: 0,
+    link: 'network',
+    bytes: Buffer.from('secret'),
+  } as const;
+  const [drop] = dropKinds({ ...empty, tables: [table], samples: [sample] }, names);
+  expect(drop).toMatchObject({ packets: 1, details: { samples: [] } });
+});
+
 test('flows of other protocols', () => {
   const mac = [2, 0, 0, 0, 0, 1];
   const flowOf = (kind: object, flow: object): unknown => {
@@ -193,10 +209,10 @@ test('flows of other protocols', () => {
     source: '2.0.0.0',
     arpOperation: 1,
   });
-  expect(flowOf({ protocol: 0x0800, ipProtocol: 1 }, { ports: [0x0304, 0] })).toMatchObject({
+  expect(flowOf({ protocol: 0x0800, ipProtocol: 1 }, { ports: [0x0304, 0x0100] })).toMatchObject({
     icmp: { type: 3, code: 4 },
   });
-  expect(flowOf({ protocol: 0x86dd, ipProtocol: 58 }, { ports: [0x8000, 0] })).toMatchObject({
+  expect(flowOf({ protocol: 0x86dd, ipProtocol: 58 }, { ports: [0x8000, 0x0100] })).toMatchObject({
     source: '200:0:1::',
     icmp: { type: 128, code: 0 },
   });
