@@ -224,7 +224,7 @@ function table(
           middle(({ dropped, unwatchedSeconds }) => dropped / unwatchedSeconds),
           ...medianAndSpread(
             storms.map(({ ratio }) => ratio),
-            2,
+            3,
           ),
           middle(({ dropped }) => dropped),
           middle(({ events }) => events),

@@ -38,12 +38,14 @@ import l2Otherhost from './l2/l2-otherhost.ts';
 import l2UnhandledProto from './l2/l2-unhandled-proto.ts';
 import linkStartUp from './l2/link-start-up.ts';
 import macvlanBroadcastQueue from './l2/macvlan-broadcast-queue.ts';
+import ovsDrop from './l2/ovs-drop.ts';
 import tcEgressDrop from './l2/tc-egress-drop.ts';
 import tcIngressDrop from './l2/tc-ingress-drop.ts';
 import tunTapQueueFull from './l2/tun-tap-queue-full.ts';
 import vethPeer from './l2/veth-peer.ts';
 import vlanNoDevice from './l2/vlan-no-device.ts';
 import vxlanMisconfig from './l2/vxlan-misconfig.ts';
+import wifiDrop from './l2/wifi-drop.ts';
 import xdpDrop from './l2/xdp-drop.ts';
 import arpConflictOrFlux from './neigh/arp-conflict-or-flux.ts';
 import neighTableOverflow from './neigh/neigh-table-overflow.ts';
@@ -66,20 +68,41 @@ import nicRxFifo from './nic/nic-rx-fifo.ts';
 import nicRxRing from './nic/nic-rx-ring.ts';
 import nicTxRing from './nic/nic-tx-ring.ts';
 import nicTxTimeout from './nic/nic-tx-timeout.ts';
+import offloadChecksumBug from './nic/offload-checksum-bug.ts';
 import vmStarved from './nic/vm-starved.ts';
+import cgroupBpfEgress from './policy/cgroup-bpf-egress.ts';
+import lsmDrop from './policy/lsm-drop.ts';
+import socketFilterDrop from './policy/socket-filter-drop.ts';
 import linkDownTx from './qdisc/link-down-tx.ts';
 import qdiscAqm from './qdisc/qdisc-aqm.ts';
 import qdiscOverlimit from './qdisc/qdisc-overlimit.ts';
+import allocFailure from './socket/alloc-failure.ts';
 import benignSocketTeardown from './socket/benign-socket-teardown.ts';
 import internal from './socket/internal.ts';
+import netlinkOverrun from './socket/netlink-overrun.ts';
+import otherFamily from './socket/other-family.ts';
 import rawOrPacketSocketFull from './socket/raw-or-packet-socket-full.ts';
 import noSocketTcp from './tcp/no-socket-tcp.ts';
+import portExhaustion from './tcp/port-exhaustion.ts';
 import remoteLoss from './tcp/remote-loss.ts';
+import tcpAuthMismatch from './tcp/tcp-auth-mismatch.ts';
+import tcpBacklogDrop from './tcp/tcp-backlog-drop.ts';
 import tcpClosedWithData from './tcp/tcp-closed-with-data.ts';
+import tcpCsumError from './tcp/tcp-csum-error.ts';
+import tcpListenOverflow from './tcp/tcp-listen-overflow.ts';
+import tcpMemPressure from './tcp/tcp-mem-pressure.ts';
+import tcpOrphansTw from './tcp/tcp-orphans-tw.ts';
+import tcpPaws from './tcp/tcp-paws.ts';
+import tcpRcvbufPrune from './tcp/tcp-rcvbuf-prune.ts';
 import tcpResetNoise from './tcp/tcp-reset-noise.ts';
 import tcpSequenceNoise from './tcp/tcp-sequence-noise.ts';
+import tcpSynQueue from './tcp/tcp-syn-queue.ts';
+import tcpZeroWindow from './tcp/tcp-zero-window.ts';
 import noSocketUdp from './udp/no-socket-udp.ts';
+import udpCsumError from './udp/udp-csum-error.ts';
+import udpMemExhausted from './udp/udp-mem-exhausted.ts';
 import udpRcvbufFull from './udp/udp-rcvbuf-full.ts';
+import udpSndbuf from './udp/udp-sndbuf.ts';
 
 export const rules: readonly AnyRule[] = [
   cpuSoftirqSaturation,
@@ -120,12 +143,14 @@ export const rules: readonly AnyRule[] = [
   l2UnhandledProto,
   linkStartUp,
   macvlanBroadcastQueue,
+  ovsDrop,
   tcEgressDrop,
   tcIngressDrop,
   tunTapQueueFull,
   vethPeer,
   vlanNoDevice,
   vxlanMisconfig,
+  wifiDrop,
   xdpDrop,
   arpConflictOrFlux,
   neighTableOverflow,
@@ -148,18 +173,39 @@ export const rules: readonly AnyRule[] = [
   nicRxRing,
   nicTxRing,
   nicTxTimeout,
+  offloadChecksumBug,
   vmStarved,
+  cgroupBpfEgress,
+  lsmDrop,
+  socketFilterDrop,
   linkDownTx,
   qdiscAqm,
   qdiscOverlimit,
+  allocFailure,
   benignSocketTeardown,
   internal,
+  netlinkOverrun,
+  otherFamily,
   rawOrPacketSocketFull,
   noSocketTcp,
+  portExhaustion,
   remoteLoss,
+  tcpAuthMismatch,
+  tcpBacklogDrop,
   tcpClosedWithData,
+  tcpCsumError,
+  tcpListenOverflow,
+  tcpMemPressure,
+  tcpOrphansTw,
+  tcpPaws,
+  tcpRcvbufPrune,
   tcpResetNoise,
   tcpSequenceNoise,
+  tcpSynQueue,
+  tcpZeroWindow,
   noSocketUdp,
+  udpCsumError,
+  udpMemExhausted,
   udpRcvbufFull,
+  udpSndbuf,
 ];

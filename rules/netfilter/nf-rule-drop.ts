@@ -11,8 +11,8 @@ import {
   type Claim,
   type JudgeWindow,
   type Observation,
-  type Severity,
 } from '../../src/model/rule.ts';
+import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import {
@@ -30,8 +30,6 @@ import { deduceUncounted, type Deduction } from './uncounted.ts';
 const NAMED_RULES = 10;
 /** Suspects without a counter that a finding names. */
 const NAMED_SUSPECTS = 4;
-/** Any host on the Internet is probed about this often; a firewall that refuses that is doing its job. */
-const NOISE_PACKETS_PER_SECOND = 10;
 
 export default defineRule({
   id: 'nf-rule-drop',
@@ -165,14 +163,9 @@ function common(refusers: readonly Refuser[], packets: number, context: Context)
     kind: 'cause',
     packets,
     ...trafficOf(refusers, packets, context.snmp),
-    severityAtMost: severityAtMost(packets, context.window),
+    severityAtMost: policySeverity(packets, context.window),
     rulesOut: rulesOut(context.conntrack),
   } as const;
-}
-
-/** A firewall that refuses is at work as somebody decided: never critical, and at the pace of noise no alarm. */
-function severityAtMost(packets: number, { seconds }: JudgeWindow): Severity {
-  return packets < NOISE_PACKETS_PER_SECOND * seconds ? 'notice' : 'warning';
 }
 
 function trafficOf(

@@ -11,9 +11,9 @@ import {
   type JudgeWindow,
   type Observation,
 } from '../../src/model/rule.ts';
+import { rises } from '../protocol-counters.ts';
 import { droppedHere } from './local-loss.ts';
 import { nameOfPeer, retransmitsByPeer, servicePortOf, type RemotePeer } from './peers.ts';
-import { rises } from './segments.ts';
 
 /** Paths through the Internet lose 1 % on good days; 3 % hurts. Of the segments sent for the first time. */
 const LOST_SHARE = 0.02;

@@ -1,7 +1,7 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import { rise } from '../../src/model/counter.ts';
 import type { CauseFinding, JudgeWindow } from '../../src/model/rule.ts';
+import { ownEvents, rises } from '../protocol-counters.ts';
 
 /** Of the segments received: below it retransmissions and resets are the small change of any TCP host. */
 const NOISE_SHARE = 0.01;
@@ -25,20 +25,13 @@ export function aboveNoise(
   events: number,
   counters: readonly string[],
   snmp: Sampled<Snmp>,
-  { severalNetns }: JudgeWindow,
+  window: JudgeWindow,
 ): Share | undefined {
   const received = rises(snmp, ['Tcp.InSegs']);
-  const segments = severalNetns ? Math.min(events, rises(snmp, counters)) : events;
+  const segments = ownEvents(events, rises(snmp, counters), window);
   return segments >= NOISE_SEGMENTS && segments > received * NOISE_SHARE
     ? { segments, received, percent: Math.round((100 * segments) / Math.max(received, segments)) }
     : undefined;
-}
-
-export function rises({ first, last }: Sampled<Snmp>, names: readonly string[]): number {
-  return names.reduce(
-    (sum, name) => sum + rise(first.counters.get(name), last.counters.get(name)),
-    0,
-  );
 }
 
 /**

@@ -43,6 +43,8 @@ export default defineRule({
   id: 'tcp-sequence-noise',
   title: 'Repeated TCP segments',
   needs: { drops, snmp },
+  // They make peers send again.
+  consequenceOf: ['tcp-zero-window', 'tcp-rcvbuf-prune', 'tcp-csum-error'],
   reviewed: '2026-11-22',
   explain: {
     see: 'Drop events `TCP_OLD_DATA`, `TCP_OLD_SEQUENCE`, `TCP_OFOMERGE` and the like. Data arrives complete.',

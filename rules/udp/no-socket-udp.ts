@@ -1,16 +1,20 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
-import { rise } from '../../src/model/counter.ts';
-import { defineRule } from '../../src/model/rule.ts';
+import sockets from '../../checks/sockets.ts';
+import sysctl from '../../checks/sysctl.ts';
+import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
+import { ownEvents, rises } from '../protocol-counters.ts';
+import { noSocketDrops, portsByFlows, refusedFindings } from '../socket/refused-port.ts';
 
 const LOCATIONS = ['__udp4_lib_rcv', '__udp6_lib_rcv', 'udp_rcv', 'udpv6_rcv'];
+const COUNTERS = ['Udp.NoPorts', 'Udp6.NoPorts'];
 
 export default defineRule({
   id: 'no-socket-udp',
   title: 'UDP datagrams for ports that nobody listens on',
   needs: { snmp },
-  wants: { drops },
+  wants: { drops, sockets, sysctl },
   reviewed: '2026-11-22',
   explain: {
     see: 'Clients of UDP get ICMP "port unreachable", or just no answer.',
@@ -22,21 +26,36 @@ export default defineRule({
       'Port scans, answers that come after the program stopped waiting, and services that are restarted.',
     references: ['net/ipv4/udp.c __udp4_lib_rcv (Linux 6.18)'],
   },
-  judge({ snmp: { first, last } }) {
-    const noPorts = ['Udp.NoPorts', 'Udp6.NoPorts'].reduce(
-      (sum, name) => sum + rise(first.counters.get(name), last.counters.get(name)),
-      0,
-    );
+  judge({ snmp, drops, sockets, sysctl }, window) {
+    const noPorts = rises(snmp, COUNTERS);
+    const { packets } = noSocketDrops(drops, LOCATIONS);
+    const benign: Finding = {
+      kind: 'benign',
+      text: 'UDP datagrams for ports that nobody listens on, such as answers that came too late. The sender is told by ICMP.',
+      claims: [
+        { reason: 'NO_SOCKET', location: LOCATIONS },
+        // Bad checksums and multicast end in the same function.
+        withoutReasons({ location: LOCATIONS, packets: noPorts }),
+      ],
+    };
     return [
-      {
-        kind: 'benign',
-        text: 'UDP datagrams for ports that nobody listens on, such as answers that came too late. The sender is told by ICMP.',
-        claims: [
-          { reason: 'NO_SOCKET', location: LOCATIONS },
-          // Bad checksums and multicast end in the same function.
-          withoutReasons({ location: LOCATIONS, packets: noPorts }),
-        ],
-      },
+      benign,
+      ...refusedFindings({
+        protocol: 'UDP',
+        drops,
+        locations: LOCATIONS,
+        packets: ownEvents(packets, noPorts, window),
+        ports: portsByFlows(drops, LOCATIONS),
+        sockets: [...(sockets?.last.udp.values() ?? [])].filter(({ peer }) => peer === null),
+        snmp,
+        counters: COUNTERS,
+        traffic: {
+          packets: noPorts + rises(snmp, ['Udp.InDatagrams', 'Udp6.InDatagrams']),
+          what: 'UDP datagrams received',
+        },
+        sysctl,
+        window,
+      }),
     ];
   },
 });

@@ -26,6 +26,11 @@ export interface Fault {
   traffic(pair: Pair): Promise<unknown>;
   /** Packets lost so far, told by another tool than whydrop. */
   lost(pair: Pair): Promise<number>;
+  /**
+   * They are copies or messages, no packets of the network: the rise of the cause's first observation tells how
+   * many, and its packets are 0.
+   */
+  readonly copies?: true;
   /** A sysctl that `whydrop fix` applies. Absent: whydrop prints advice only. */
   readonly cure?: Cure;
 }

@@ -84,7 +84,9 @@ function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): v
       ...fault.scope,
     },
   });
-  const packets = first?.packets ?? 0;
+  const [told] = first?.because ?? [];
+  const packets =
+    fault.copies === true ? Number(told?.last) - Number(told?.first) : (first?.packets ?? 0);
   expect(
     Math.abs(packets - lost) / lost,
     `${capture.backend}: ${packets} reported, ${lost} lost`,

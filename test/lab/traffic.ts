@@ -88,36 +88,36 @@ while (1) { sleep(0.1) if $mode eq 'bursts'; my $n = 0;
   while (defined recv($s, my $data, 2000, $n++ && $mode eq 'bursts' ? 0x40 : 0)) { } }
 `;
 
-/** A program that receives UDP in a namespace, ready when the promise resolves. */
+/** A program that receives in a namespace, ready when the promise resolves. */
 export interface Receiver {
   readonly pid: number;
   stop(): Promise<void>;
 }
 
-/**
- * @param mode `reads` at once, `bursts`: sleeps 100 ms, then takes all that waits, `stuck`: never reads
- * @param rcvbufBytes SO_RCVBUF the program asks for; 0: it does not ask
- */
-export async function receiveUdp(
+/** Runs Perl in a namespace to its end. */
+export async function runPerl(
   netns: string,
-  port: number,
-  mode: 'reads' | 'bursts' | 'stuck',
-  rcvbufBytes = 0,
+  program: string,
+  args: readonly string[],
+): Promise<void> {
+  const { stderr, exitCode } = await start('ip', [...perlIn(netns), program, ...args]);
+  if (exitCode !== 0) throw new Error(`a program failed: ${stderr}`);
+}
+
+function perlIn(netns: string): readonly string[] {
+  return ['netns', 'exec', netns, 'perl', '-e'];
+}
+
+/** Starts Perl in a namespace that says something once it is ready. */
+export async function startPerl(
+  netns: string,
+  program: string,
+  args: readonly string[],
 ): Promise<Receiver> {
-  const child = start('ip', [
-    'netns',
-    'exec',
-    netns,
-    'perl',
-    '-e',
-    RECEIVER_PROGRAM,
-    String(port),
-    String(rcvbufBytes),
-    mode,
-  ]);
+  const child = start('ip', [...perlIn(netns), program, ...args]);
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
-    child.once('exit', () => reject(new Error('the receiver did not start')));
+    child.once('exit', () => reject(new Error('the program did not start')));
   });
   return {
     pid: child.pid ?? -1,
@@ -126,6 +126,19 @@ export async function receiveUdp(
       await child;
     },
   };
+}
+
+/**
+ * @param mode `reads` at once, `bursts`: sleeps 100 ms, then takes all that waits, `stuck`: never reads
+ * @param rcvbufBytes SO_RCVBUF the program asks for; 0: it does not ask
+ */
+export function receiveUdp(
+  netns: string,
+  port: number,
+  mode: 'reads' | 'bursts' | 'stuck',
+  rcvbufBytes = 0,
+): Promise<Receiver> {
+  return startPerl(netns, RECEIVER_PROGRAM, [String(port), String(rcvbufBytes), mode]);
 }
 
 const services = new WeakMap<Pair, Receiver>();
@@ -159,18 +172,7 @@ export async function sendFrames(
   packets: number,
   ...hex: readonly string[]
 ): Promise<void> {
-  const { stderr, exitCode } = await start('ip', [
-    'netns',
-    'exec',
-    from,
-    'perl',
-    '-e',
-    FRAMES,
-    iface,
-    String(packets),
-    ...hex,
-  ]);
-  if (exitCode !== 0) throw new Error(`the sender of frames failed: ${stderr}`);
+  await runPerl(from, FRAMES, [iface, String(packets), ...hex]);
 }
 
 /** Waits, within the window, for what the kernel does in its own time. */

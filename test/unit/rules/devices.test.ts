@@ -24,7 +24,10 @@ function links(of: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
       Object.entries(of).map(([name, link]) => {
         const counters: readonly (readonly [string, bigint])[] = Object.entries(link)
           .filter(([, value]) => typeof value === 'bigint')
-          .map(([key, value]) => [key, 1000n + (add && typeof value === 'bigint' ? value : 0n)] as const);
+          .map(
+            ([key, value]) =>
+              [key, 1000n + (add && typeof value === 'bigint' ? value : 0n)] as const,
+          );
         return [name, linkOf({ ...link, ...Object.fromEntries<bigint>(counters) })] as const;
       }),
     );

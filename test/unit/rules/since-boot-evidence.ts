@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import type { Captures } from '../../../checks/captures.ts';
 import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
@@ -8,12 +9,16 @@ import type { Link, Links } from '../../../checks/link.ts';
 import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
 import type { Neighbours } from '../../../checks/neighbours.ts';
+import type { Listener, Listeners } from '../../../checks/listeners.ts';
+import type { Netlink, NetlinkSocket } from '../../../checks/netlink.ts';
+import type { PortUse } from '../../../checks/port-use.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Routes } from '../../../checks/routes.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
 import type { Subnets } from '../../../checks/subnets.ts';
+import type { Sockstat } from '../../../checks/sockstat.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
 import type { Xfrm } from '../../../checks/xfrm.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
@@ -53,6 +58,14 @@ function everyName<Value>(value: fc.Arbitrary<Value>, names: readonly string[]) 
         valueOf,
       ),
   );
+}
+
+function captures(): fc.Arbitrary<Captures> {
+  const socket = fc.record(
+    { drops: u32, process: fc.record({ pid: fc.nat(), name: fc.string() }) },
+    { requiredKeys: ['drops'] },
+  );
+  return fc.array(fc.tuple(fc.nat(), socket)).map((sockets) => ({ sockets: new Map(sockets) }));
 }
 
 function conntrack(): fc.Arbitrary<Conntrack> {
@@ -260,6 +273,58 @@ function nfqueue(): fc.Arbitrary<NfQueues> {
   return fc.record({ queues: fc.uniqueArray(one, { selector: ({ number }) => number }) });
 }
 
+function listeners(): fc.Arbitrary<Listeners> {
+  const socket: fc.Arbitrary<Listener> = fc.record(
+    {
+      local: fc.constantFrom('0.0.0.0:80', '127.0.0.1:8080', '[::]:443', '*:22'),
+      port: fc.nat(65_535),
+      queued: fc.nat(5000),
+      backlog: fc.nat(4096),
+      inode: fc.nat(),
+      process: fc.record({ pid: fc.nat(), name: fc.string() }),
+    },
+    { requiredKeys: ['local', 'port', 'queued', 'backlog', 'inode'] },
+  );
+  const names = ['TcpExt.ListenOverflows', 'TcpExt.ListenDrops', 'Tcp.OutRsts'];
+  return fc.record(
+    { counters: everyName(u64, names), sockets: fc.array(socket) },
+    { requiredKeys: ['counters'] },
+  );
+}
+
+function netlink(): fc.Arbitrary<Netlink> {
+  const socket: fc.Arbitrary<NetlinkSocket> = fc.record(
+    { family: fc.nat(22), portId: fc.nat(), drops: u32, program: fc.string() },
+    { requiredKeys: ['family', 'portId', 'drops'] },
+  );
+  return fc.array(fc.tuple(fc.nat(), socket)).map((sockets) => ({ sockets: new Map(sockets) }));
+}
+
+function portUse(): fc.Arbitrary<PortUse> {
+  const busiest = fc.record({
+    from: fc.constant('10.0.0.1'),
+    to: fc.constantFrom('10.0.0.2:80', '[::1]:443'),
+    used: fc.nat(65_536),
+  });
+  return fc.record({ ports: fc.nat(65_536), busiest }, { requiredKeys: ['ports'] });
+}
+
+function sockstat(): fc.Arbitrary<Sockstat> {
+  const level = fc.nat(1_000_000);
+  const ram = fc.record({ pages: fc.nat(2 ** 30), pageBytes: fc.constantFrom(4096, 65_536) });
+  return fc.record(
+    {
+      tcpPages: level,
+      udpPages: level,
+      tcpOrphans: level,
+      tcpTimeWait: level,
+      tcpInUse: level,
+      ram,
+    },
+    { requiredKeys: [] },
+  );
+}
+
 function qdisc(): fc.Arbitrary<Qdiscs> {
   const one: fc.Arbitrary<Qdisc> = fc.record(
     {
@@ -354,6 +419,7 @@ function sysctl(): fc.Arbitrary<Sysctl> {
  * Many drops since boot, settings of any value; the live capture has seen nothing.
  */
 export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  captures: captures(),
   conntrack: conntrack(),
   cpu: cpu(),
   drops: emptyCapture(),
@@ -363,10 +429,14 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   link: link(),
   nfqueue: nfqueue(),
   neighbours: neighbours(),
+  listeners: listeners(),
+  netlink: netlink(),
+  'port-use': portUse(),
   qdisc: qdisc(),
   routes: routes(),
   snmp: snmp(),
   sockets: sockets(),
+  sockstat: sockstat(),
   softnet: softnet(),
   subnets: subnets(),
   sysctl: sysctl(),
