@@ -166,7 +166,11 @@ test('each statistic has its own place', async () => {
 
 test('sees XDP programs and captures', async () => {
   const object = entry('eth0', { xdp: { mode: 2, prog: { id: 106 } }, promiscuity: 2 });
-  expect(await onlyLink(object)).toMatchObject({ xdp: true, promiscuity: 2 });
+  expect(await onlyLink(object)).toMatchObject({
+    xdp: true,
+    xdpPrograms: [{ id: 106, name: '', mode: 'generic' }],
+    promiscuity: 2,
+  });
 });
 
 test('counters carry the name of the interface, whatever it is', async () => {

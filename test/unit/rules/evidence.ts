@@ -4,7 +4,7 @@ import type { Snmp } from '../../../checks/snmp.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
 import type { Sampled } from '../../../src/model/check.ts';
-import type { DropCapture, DropCount } from '../../../src/model/drops.ts';
+import type { DropCapture, DropCount, DropDetails } from '../../../src/model/drops.ts';
 import type { CauseFinding, Finding, JudgeWindow } from '../../../src/model/rule.ts';
 
 /** Evidence for rules in a few words; numbers become counters. */
@@ -139,6 +139,25 @@ export function capture(drops: readonly Drop[], hasReasons = true): DropCapture 
       edgePackets: 0,
       ...drop,
     })),
+  };
+}
+
+/** What only the BPF capture knows. */
+export function detailsOf(details: Partial<DropDetails>): Pick<DropCount, 'details'> {
+  const flows = details.topFlows ?? [];
+  return {
+    details: {
+      netns: 1,
+      ifindex: 2,
+      interface: 'eth0',
+      ipProtocol: 17,
+      topFlows: flows,
+      flowCount: flows.length,
+      flowsApproximate: false,
+      samples: [],
+      stack: [],
+      ...details,
+    },
   };
 }
 
