@@ -359,7 +359,9 @@ function qdisc(): fc.Arbitrary<Qdiscs> {
       ],
     },
   );
-  return fc.record({ qdiscs: fc.array(one) });
+  // One for each place.
+  const place = ({ device, parent }: Qdisc) => `${device} ${parent}`;
+  return fc.record({ qdiscs: fc.uniqueArray(one, { selector: place }) });
 }
 
 function snmp(): fc.Arbitrary<Snmp> {
