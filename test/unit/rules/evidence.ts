@@ -4,7 +4,7 @@ import type { Snmp } from '../../../checks/snmp.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
 import type { Sampled } from '../../../src/model/check.ts';
-import type { DropCapture, DropCount } from '../../../src/model/drops.ts';
+import type { DropCapture, DropCount, DropDetails } from '../../../src/model/drops.ts';
 import type { CauseFinding, Finding, JudgeWindow } from '../../../src/model/rule.ts';
 
 /** Evidence for rules in a few words; numbers become counters. */
@@ -138,6 +138,22 @@ export function capture(drops: readonly Drop[], hasReasons = true): DropCapture 
       edgePackets: 0,
       ...drop,
     })),
+  };
+}
+
+/** As the BPF capture tells. */
+export function details(known: Partial<DropDetails> = {}): DropDetails {
+  return {
+    netns: null,
+    ifindex: null,
+    interface: null,
+    ipProtocol: null,
+    topFlows: [],
+    flowCount: 0,
+    flowsApproximate: false,
+    samples: [],
+    stack: [],
+    ...known,
   };
 }
 
