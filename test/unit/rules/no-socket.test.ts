@@ -87,7 +87,8 @@ test('resets count all connections to a port, flows only the busiest', () => {
   const flows = Array.from({ length: 60 }, () => flow(8080, 1));
   const cause = causeOf(bpf('tcp_v4_rcv', flows, [reset(22, 3), reset(8080, 50), reset(8080, 30)]));
   // No more than were dropped: resets go out for other reasons as well.
-  expect(cause).toMatchObject({ packets: 60, scope: { flow: expect.stringContaining('8080') } });
+  expect(cause?.packets).toBe(60);
+  expect(cause?.scope.flow).toContain('8080');
 });
 
 test.each<[string, readonly string[], string | undefined]>([
