@@ -1,11 +1,14 @@
+/** At most that, or at least; in the unit of the figure. */
+export type Goal = { readonly atMost: number } | { readonly atLeast: number };
+
 /** One measured number, as the table and the JSON show it. */
 export interface Figure {
   readonly id: string;
   readonly what: string;
   readonly value: number;
-  readonly unit: '×' | 's' | 'MB' | '%';
-  /** At most this; absent: measured for comparison only. */
-  readonly goal?: number;
+  readonly unit: '×' | 's' | 'ms' | 'ns' | 'MB' | 'events';
+  /** Absent: measured for comparison only. */
+  readonly goal?: Goal;
   /** What was run, as somebody would type it. */
   readonly command: string;
 }
@@ -24,7 +27,8 @@ export interface Section {
 }
 
 export function holds({ value, goal }: Figure): boolean | undefined {
-  return goal === undefined ? undefined : value <= goal;
+  if (goal === undefined) return undefined;
+  return 'atMost' in goal ? value <= goal.atMost : value >= goal.atLeast;
 }
 
 export function ms(value: number): string {

@@ -6,18 +6,19 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { run } from '../test/lab/command.ts';
 import { CleanUp } from '../test/lab/network.ts';
+import { measureCapture } from './capture.ts';
 import { holds, type Section } from './figure.ts';
 import { renderJson, renderText } from './output.ts';
 import { measureReports } from './report-cost.ts';
 import { measureStartup } from './startup.ts';
-import { measureStorms } from './storm.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '7' },
     packets: { type: 'string', default: '500000' },
+    senders: { type: 'string', default: String(cpus().length) },
     program: {
       type: 'string',
       default: fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url)),
@@ -26,6 +27,7 @@ const { values: options, positionals } = parseArgs({
 });
 const rounds = Number(options.rounds);
 const packets = Number(options.packets);
+const senders = Number(options.senders);
 const { program } = options;
 const say = (text: string): void => {
   process.stderr.write(`bench: ${text}\n`);
@@ -43,7 +45,7 @@ const cleanUpAll = async (): Promise<void> => {
 const parts = {
   startup: () => measureStartup(program, Math.max(20, 4 * rounds)),
   report: () => measureReports(program, rounds, newCleanUp, say),
-  storm: () => measureStorms(program, rounds, packets, newCleanUp(), say),
+  capture: () => measureCapture(program, rounds, { packets, senders }, newCleanUp(), say),
 } as const satisfies Readonly<Record<string, () => Promise<Section>>>;
 
 process.exitCode = await main();
@@ -51,8 +53,8 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const asked = positionals.length > 0 ? positionals : Object.keys(parts);
   const chosen = Object.entries(parts).filter(([name]) => asked.includes(name));
-  if (chosen.length < asked.length || !(rounds > 0) || !(packets > 0)) {
-    say(`usage: npm run bench -- [${Object.keys(parts).join('] [')}] [--json] [--rounds 5]`);
+  if (chosen.length < asked.length || !(rounds > 0 && packets > 0 && senders > 0)) {
+    say(`usage: npm run bench -- [${Object.keys(parts).join('] [')}] [--json] [--rounds 7]`);
     return 3;
   }
   if (process.getuid?.() !== 0) {

@@ -10,8 +10,8 @@ function renderSection({ title, figures, breakdowns, notes }: Section): string {
     ['', 'measured', 'goal', 'holds', 'how'],
     ...figures.map((figure) => [
       figure.what,
-      amount(figure.value, figure),
-      figure.goal === undefined ? '' : `≤ ${figure.goal} ${figure.unit}`,
+      amount(figure.value, figure.unit),
+      goalOf(figure),
       { true: 'yes', false: 'NO', undefined: '' }[`${holds(figure)}`],
       figure.command,
     ]),
@@ -47,8 +47,13 @@ function columns(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-function amount(value: number, { unit }: Pick<Figure, 'unit'>): string {
-  return `${value.toFixed(unit === 'MB' ? 0 : 2)} ${unit}`;
+function goalOf({ goal, unit }: Figure): string {
+  if (goal === undefined) return '';
+  return 'atMost' in goal ? `≤ ${amount(goal.atMost, unit)}` : `≥ ${amount(goal.atLeast, unit)}`;
+}
+
+function amount(value: number, unit: Figure['unit']): string {
+  return `${value.toFixed(unit === '×' || unit === 's' ? 2 : 0)} ${unit}`;
 }
 
 /** `whydrop.bench/1`: the figures with their goals, and the tables as they are. */

@@ -169,6 +169,9 @@ static __noinline void ends_of(struct sock_common___inet *common, struct ends *e
 		return;
 	}
 	ends->local_port = read(common, skc_num);
+	/* A connection that is cut off has given its port back before it tells the peer (tcp_disconnect). */
+	if (!ends->local_port)
+		ends->local_port = __builtin_bswap16(read((struct inet_sock *)common, inet_sport));
 	ends->remote_port = __builtin_bswap16(read(common, skc_dport));
 }
 

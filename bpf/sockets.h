@@ -39,6 +39,10 @@ struct sock___inet {
 	struct socket *sk_socket;
 };
 
+struct inet_sock {
+	u16 inet_sport; /* big endian */
+};
+
 struct request_sock {
 	struct sock_common___inet __req_common;
 };

@@ -10,7 +10,7 @@ import {
   type SocketTable,
 } from './sockets/socket.ts';
 
-export type { DatagramSocket, SocketDetails, SocketTable };
+export type { DatagramSocket, SocketTable };
 
 export interface SocketsValue {
   /** By `DatagramSocket.key`. A dual-stack socket is here once, as `udp6`. */

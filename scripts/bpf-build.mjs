@@ -1,4 +1,4 @@
-// Compiles the programs in bpf/ to the objects beside them, which are committed: users need no compiler.
+// Compiles the BPF programs to objects, which are committed: users need no compiler.
 // `--check` compiles to memory and fails when a committed object differs (.ci/run).
 //
 // The same compiler makes the same bytes: paths in it are relative, and DWARF is stripped (BTF stays).
@@ -12,6 +12,15 @@ import { join } from 'node:path';
 const CLANG_MAJOR = '14';
 const FLAGS = '-target bpfel -mcpu=v3 -O2 -g -ffile-compilation-dir=. -Wall -Werror'.split(' ');
 
+/** Object, source, and flags of its own. */
+const PROGRAMS = [
+  ['bpf/drops.bpf.o', 'bpf/drops.bpf.c'],
+  ['bpf/drops-compatible.bpf.o', 'bpf/drops.bpf.c', '-DCOMPATIBLE'],
+  ['bpf/sockets.bpf.o', 'bpf/sockets.bpf.c'],
+  ['bpf/sockets-compatible.bpf.o', 'bpf/sockets.bpf.c', '-DCOMPATIBLE'],
+  ['bench/empty.bpf.o', 'bench/empty.bpf.c'],
+];
+
 const check = process.argv.includes('--check');
 const version = execFileSync('clang', ['--version'], { encoding: 'utf8' });
 const major = /version (\d+)/.exec(version)?.[1];
@@ -22,27 +31,21 @@ if (check && major !== CLANG_MAJOR) {
 
 const root = join(import.meta.dirname, '..');
 const work = mkdtempSync(join(tmpdir(), 'bpf-build-'));
+const made = join(work, 'made.o');
 try {
-  for (const [object, source, ...flags] of [
-    ['drops.bpf.o', 'drops.bpf.c'],
-    ['drops-compatible.bpf.o', 'drops.bpf.c', '-DCOMPATIBLE'],
-    ['sockets.bpf.o', 'sockets.bpf.c'],
-    ['sockets-compatible.bpf.o', 'sockets.bpf.c', '-DCOMPATIBLE'],
-    ['empty.bpf.o', 'empty.bpf.c'],
-  ]) {
-    const made = join(work, object);
-    execFileSync('clang', [...FLAGS, ...flags, '-c', `bpf/${source}`, '-o', made], {
+  for (const [object, source, ...flags] of PROGRAMS) {
+    execFileSync('clang', [...FLAGS, ...flags, '-c', source, '-o', made], {
       cwd: root,
       stdio: 'inherit',
     });
     execFileSync('llvm-strip', ['-g', made]);
     const bytes = readFileSync(made);
-    const committed = join(root, 'bpf', object);
+    const committed = join(root, object);
     if (!check) {
       writeFileSync(committed, bytes);
-      console.log(`bpf/${object}: ${bytes.length} bytes`);
+      console.log(`${object}: ${bytes.length} bytes`);
     } else if (!bytes.equals(readFileSync(committed))) {
-      console.error(`bpf/${object} is not what its source makes: run node scripts/bpf-build.mjs`);
+      console.error(`${object} is not what its source makes: run node scripts/bpf-build.mjs`);
       process.exitCode = 1;
     }
   }

@@ -141,7 +141,7 @@ function counterObservations({ snmp, lost, sent, needless }: Loss): readonly Obs
   return [
     {
       source: '/proc/net/snmp Tcp RetransSegs',
-      text: `${lost} segments were lost, beside ${sent} sent for the first time (${percent(lost, sent)} %)`,
+      text: `${lost} segments were sent again, beside ${sent} sent for the first time (${percent(lost, sent)} %)`,
       first: String(first.counters.get('Tcp.RetransSegs')),
       last: String(last.counters.get('Tcp.RetransSegs')),
     },
@@ -150,7 +150,7 @@ function counterObservations({ snmp, lost, sent, needless }: Loss): readonly Obs
       : [
           {
             source: '/proc/net/netstat TcpExt TCPDSACKRecv',
-            text: `${needless} more were sent again, but had arrived: their peers said so`,
+            text: `${needless} more had arrived already: their peers said so`,
           },
         ]),
   ];

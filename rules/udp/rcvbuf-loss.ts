@@ -70,11 +70,12 @@ function lossesTold(
       ...ownerOf(told, drops),
     };
     const [first = { ...socket, drops: BigInt(told.packets) }] = history;
-    const isOld = sockets.first.udp.has(socket.key);
+    // Opened in the window, so it began empty; unless the kernel's list had skipped an old one.
+    const isNew = !sockets.first.udp.has(socket.key) && first.drops <= BigInt(told.packets);
     return {
       socket,
       packets: Math.floor(told.packets * scale),
-      history: isOld ? history : [{ ...first, drops: 0n, queueBytes: 0 }, ...history],
+      history: isNew ? [{ ...first, drops: 0n, queueBytes: 0 }, ...history] : history,
       closed: !sockets.last.udp.has(socket.key),
       told,
     };

@@ -8,15 +8,18 @@
  */
 export interface Companions {
   /**
-   * Sockets that refused a packet: `udp:udp_fail_queue_rcv_skb` for UDP, `sock:sock_rcvqueue_full` for raw
-   * sockets and the like, `sock:sock_exceed_buf_limit` for memory (`tcp_mem`).
+   * Sockets that refused a packet: `udp:udp_fail_queue_rcv_skb` for UDP, `sock:sock_rcvqueue_full` for ping
+   * sockets and the like (raw sockets only before 6.0), `sock:sock_exceed_buf_limit` for memory (`tcp_mem`).
    */
   readonly fullSockets: Tally<FullSocket> | null;
   /** `tcp:tcp_retransmit_skb`: what this host sent again, by peer. Adds up to Tcp RetransSegs, but for SYN-ACKs. */
   readonly retransmits: Tally<PeerEvents> | null;
   /** `tcp:tcp_retransmit_synack`: answers to connection requests sent again, by port of this host. */
   readonly synAckRetransmits: Tally<PeerEvents> | null;
-  /** `tcp:tcp_send_reset`, by port of this host. */
+  /**
+   * `tcp:tcp_send_reset`, by port of this host. Linux 6.1 does not tell of resets for ports that nobody listens on,
+   * 6.12 does: where it matters, compare with Tcp OutRsts.
+   */
   readonly resetsSent: Tally<PeerEvents> | null;
   /** `tcp:tcp_receive_reset`, by peer. */
   readonly resetsReceived: Tally<PeerEvents> | null;

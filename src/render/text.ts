@@ -141,7 +141,7 @@ function labelOf(label: string): Span {
 }
 
 function loss({ packets, packetsPerSecond }: ReportCause): string {
-  if (packets === 0) return 'no packet lost yet';
+  if (packets === 0) return 'no packet lost here';
   const rate = packetsPerSecond > 0 ? ` (${formatRate(packetsPerSecond)})` : '';
   return formatCountOf(packets, 'packet') + rate;
 }

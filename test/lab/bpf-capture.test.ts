@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { afterEach, expect, test } from 'vitest';
 import { startBpfCapture, type BpfCaptureOptions } from '../../src/capture/bpf/capture.ts';
 import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
@@ -96,40 +96,64 @@ test.skipIf(missing !== null)(
   },
 );
 
-/** Raw IPv4: another source address and port with each packet, one in ten from the same. */
+/** Raw IPv4: each packet from an address and port of its own, but for each eleventh. */
 const RANDOM_SOURCES = `
 use strict; use Socket;
-my ($to, $port, $packets) = @ARGV;
+my ($to, $port, $first, $last) = @ARGV;
 socket(my $s, PF_INET, SOCK_RAW, 255) or die $!;
-my $address = sockaddr_in(0, inet_aton($to)); my $target = inet_aton($to);
-for my $i (1 .. $packets) {
-  my ($source, $from) = $i % 10 ? (0x0b000000 + ($i * 2654435761 & 0xffffff), 1024 + $i % 60000) : (0x0b010203, 777);
-  my $packet = pack('CCnnnCCna4a4nnnna20', 0x45, 0, 48, 0, 0, 64, 17, 0, pack('N', $source), $target, $from, $port, 28, 0, '');
-  send($s, $packet, 0, $address) or die $!;
+my $address = sockaddr_in(0, inet_aton($to));
+my $rest = inet_aton($to);
+my $busy = pack('CCnnnCCnNa4nnnna20', 0x45, 0, 48, 0, 0, 64, 17, 0, 0x0b010203, $rest, 777, $port, 28, 0, '');
+for my $i ($first .. $last) {
+  my $source = 0x0c000000 + ($i * 2654435761 & 0xffffff);
+  send($s, pack('CCnnnCCnNa4nnnna20', 0x45, 0, 48, 0, 0, 64, 17, 0, $source, $rest, 1024 + $i % 60000, $port, 28, 0, ''), 0, $address) or die $!;
+  if ($i % 10 == 0) { send($s, $busy, 0, $address) or die $! }
 }
 `;
 
 test.skipIf(missing !== null)(
-  'a million sources: totals to the packet, the busiest flow on top',
+  'a million sources: totals to the packet, memory bounded, the busiest flow on top',
   async () => {
     const { a, b } = await cable();
     await dropPort(b, 5000);
     await inside(b, 'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.vb.rp_filter=0');
     await inside(b, `ip route add default via ${SENDER}`);
-    const capture = await captured(() =>
-      start('ip', ['netns', 'exec', a, 'perl', '-e', RANDOM_SOURCES, RECEIVER, '5000', '1000000']),
-    );
+    const memory: number[] = [];
+    const capture = await captured(async () => {
+      memory.push(await bpfMapBytes());
+      await Promise.all(
+        [0, 1].map((half) => {
+          const range = [half * 500_000 + 1, (half + 1) * 500_000].map(String);
+          const perl = ['perl', '-e', RANDOM_SOURCES, RECEIVER, '5000', ...range];
+          return start('ip', ['netns', 'exec', a, ...perl]);
+        }),
+      );
+      memory.push(await bpfMapBytes());
+    });
     const [drop] = dropsOf(capture, await inodeOf(b), 'NETFILTER_DROP');
-    expect(drop?.packets).toBe(1_000_000);
+    expect(drop?.packets).toBe(1_100_000);
     expect(drop?.packets).toBe(await dropped(b));
+    expect(memory[0]).toBeGreaterThan(0);
+    expect(memory[1]).toBe(memory[0]);
     expect(drop?.details?.flowsApproximate).toBe(true);
     const [top] = drop?.details?.topFlows ?? [];
     expect(top).toMatchObject({ source: '11.1.2.3', ports: { source: 777, destination: 5000 } });
-    // One packet in some 16 is looked at; what is seen of a flow is multiplied.
+    // One packet in some 32 is looked at; what is seen of a flow is multiplied.
     expect(top?.packets).toBeGreaterThan(80_000);
     expect(top?.packets).toBeLessThan(120_000);
   },
 );
+
+/** What the kernel holds for the BPF maps of this process. */
+async function bpfMapBytes(): Promise<number> {
+  let sum = 0;
+  for (const fd of await readdir('/proc/self/fdinfo')) {
+    // The one that lists the folder is gone.
+    const info = await readFile(`/proc/self/fdinfo/${fd}`, 'utf8').catch(() => '');
+    if (info.includes('map_type:')) sum += Number(/^memlock:\s+(\d+)$/m.exec(info)?.[1]);
+  }
+  return sum;
+}
 
 test.skipIf(missing !== null)('a small storm has exact flows', async () => {
   const { a, b } = await cable();

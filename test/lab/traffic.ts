@@ -38,14 +38,22 @@ for my $i (1 .. $packets) {
   defined(send($sockets[$i % $flows], $payload, 0, $address)) and $sent++;
   if ($rate > 0 and $i % $burst == 0) { my $wait = $begin + $i / $rate - time; sleep($wait) if $wait > 0 }
 }
-print "$sent\\n";
+printf "%d %.4f\\n", $sent, time - $begin;
 `;
 
 /** Sends and waits for the end. @returns how many packets the sender's kernel accepted. */
 export async function sendUdp(traffic: UdpTraffic): Promise<number> {
+  return (await timeUdp(traffic)).sent;
+}
+
+/** The same. @returns also how long it sent, without what it took to start */
+export async function timeUdp(
+  traffic: UdpTraffic,
+): Promise<{ readonly sent: number; readonly seconds: number }> {
   const { stdout, stderr, exitCode } = await startUdp(traffic);
   if (exitCode !== 0) throw new Error(`the sender failed: ${stderr}`);
-  return Number(stdout);
+  const [sent = Number.NaN, seconds = Number.NaN] = stdout.split(' ').map(Number);
+  return { sent, seconds };
 }
 
 /** Starts a stream of packets; it ends by itself, or when killed. */

@@ -64,15 +64,15 @@ function peerEvents({ netns, family, local, remote, ...raw }: RawPeer): PeerEven
   return {
     netns: orNull(netns),
     local: addressOf(family, local),
-    localPort: raw.localPort,
+    localPort: orNull(raw.localPort),
     remote: remote === null ? null : addressOf(family, remote),
-    remotePort: raw.remotePort,
+    remotePort: orNull(raw.remotePort),
     packets: raw.packets,
     handshakePackets: raw.handshakePackets,
   };
 }
 
-function orNull(value: number): number | null {
+function orNull(value: number | null): number | null {
   return value === 0 ? null : value;
 }
 

@@ -104,7 +104,7 @@ test('names the peer, as nothing here dropped its segments', () => {
   expect(finding?.because).toEqual([
     {
       source: '/proc/net/snmp Tcp RetransSegs',
-      text: '100 segments were lost, beside 1000 sent for the first time (10 %)',
+      text: '100 segments were sent again, beside 1000 sent for the first time (10 %)',
       first: '1000',
       last: '1100',
     },
@@ -151,7 +151,8 @@ test('of several peers, those whose segments died here are left out', () => {
 test('no peer has most of it: look at what they share', () => {
   const rows = [1, 2, 3, 4].map((last) => peer(`10.0.1.${last}`, 25));
   const [finding] = judge({ drops: told(rows) });
-  expect(finding).toMatchObject({ scope: {}, means: expect.stringContaining('4 peers') });
+  expect(finding?.scope).toEqual({});
+  expect(finding?.means).toContain('4 peers');
   expect(finding?.because).toHaveLength(4);
 });
 

@@ -5,6 +5,7 @@ import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
 import rule from '../../../rules/udp/udp-rcvbuf-full.ts';
 import type { Sampled } from '../../../src/model/check.ts';
+import type { Companions, FullSocket } from '../../../src/model/companions.ts';
 import type { DropCapture, DropCount } from '../../../src/model/drops.ts';
 import type { CauseFinding } from '../../../src/model/rule.ts';
 
@@ -18,6 +19,9 @@ interface Case {
   readonly sockets?: Readonly<Record<string, SocketCase>>;
   readonly settings?: Readonly<Record<string, string>> | null;
   readonly drops?: readonly DropCount[];
+  /** What the BPF capture was told of full sockets. */
+  readonly told?: readonly Partial<FullSocket>[];
+  readonly owners?: DropCapture['owners'];
 }
 
 interface SocketCase extends Partial<DatagramSocket> {
@@ -35,11 +39,19 @@ const SETTINGS = {
   'net.ipv4.udp_mem': '575802 767738 1151604',
 };
 
-function judge({ first = {}, last, sockets = {}, settings = SETTINGS, drops }: Case) {
+function judge({ first = {}, last, sockets = {}, settings = SETTINGS, drops, ...rest }: Case) {
   const capture: DropCapture | undefined =
-    drops === undefined
+    drops === undefined && rest.told === undefined
       ? undefined
-      : { backend: 'tracefs', events: 0, lost: 0, hasReasons: true, drops };
+      : {
+          backend: 'tracefs',
+          events: 0,
+          lost: 0,
+          hasReasons: true,
+          drops: drops ?? [],
+          ...(rest.told !== undefined && { companions: companionsOf(rest.told) }),
+          ...(rest.owners !== undefined && { owners: rest.owners }),
+        };
   const values = settings === null ? undefined : new Sysctl(new Map(Object.entries(settings)));
   const findings = rule.judge(
     {
@@ -51,6 +63,29 @@ function judge({ first = {}, last, sockets = {}, settings = SETTINGS, drops }: C
     { seconds: 5, foreignNetns: false, severalNetns: false, interfaces: [] },
   );
   return findings.filter((finding): finding is CauseFinding => finding.kind === 'cause');
+}
+
+function companionsOf(told: readonly Partial<FullSocket>[]): Companions {
+  const rows = told.map((row): FullSocket => ({
+    netns: 1,
+    limit: 'receive-buffer',
+    protocol: 'udp',
+    local: '0.0.0.0:53',
+    socket: 53,
+    packets: 100,
+    rcvbufBytes: DEFAULT,
+    queuedBytesMax: DEFAULT,
+    ...row,
+  }));
+  return {
+    fullSockets: { rows, rest: [] },
+    retransmits: null,
+    synAckRetransmits: null,
+    resetsSent: null,
+    resetsReceived: null,
+    badChecksums: null,
+    missed: 0,
+  };
 }
 
 function zero(counters: Counters): Counters {
@@ -412,4 +447,66 @@ test('never more or fewer packets than RcvbufErrors counted', () => {
       },
     ),
   );
+});
+
+/** Two sockets that lost as much by their own counters, only one of them to a full buffer. */
+const alike = { 53: { looks: bursty }, 54: { looks: bursty } } as const;
+
+test('the kernel names the socket that was full: certain, and the other one is left alone', () => {
+  expect(judge({ last: lost100, sockets: alike }).map(({ confidence }) => confidence)).toEqual([
+    'likely',
+    'likely',
+  ]);
+  const findings = judge({ last: lost100, sockets: alike, told: [{ socket: 54 }] });
+  expect(findings).toMatchObject([
+    { confidence: 'certain', packets: 100, scope: { socket: 'udp 0.0.0.0:54' } },
+  ]);
+  expect(findings[0]?.because).toContainEqual({
+    source: 'udp:udp_fail_queue_rcv_skb',
+    text: `this socket refused 100 datagrams, with up to ${DEFAULT} of its ${DEFAULT} bytes in use`,
+  });
+});
+
+test('what the capture saw beyond the counters is not counted', () => {
+  const told = [
+    { socket: 53, packets: 70 },
+    { socket: 54, packets: 33 },
+  ];
+  const findings = judge({ last: lost100, sockets: alike, told });
+  // 103 were seen: 70 and 33 parts of 100, and what is lost to rounding.
+  expect(findings.map(({ packets }) => packets)).toEqual([68, 32]);
+});
+
+test('size and owner come from the capture when ss is missing', () => {
+  const finding = one(
+    { looks: bursty, undetailed: true },
+    { told: [{ rcvbufBytes: 8192 }], owners: new Map([[53, { pid: 9, name: 'syslogd' }]]) },
+  );
+  expect(finding.scope.process).toEqual({ pid: 9, name: 'syslogd' });
+  expect(advice(finding).ids).toEqual(['set-so-rcvbuf']);
+});
+
+test('a socket that no reading found is named all the same', () => {
+  const told = [{ socket: 99, local: '[::]:514', protocol: 'udp6' }];
+  expect(judge({ last: lost100, told })).toMatchObject([
+    { packets: 100, scope: { socket: 'udp [::]:514' } },
+  ]);
+});
+
+test('a socket of the kernel itself is known by its address', () => {
+  const kernel = { looks: bursty, inode: 0, local: '0.0.0.0:4789', undetailed: true } as const;
+  const told = [{ socket: null, local: '0.0.0.0:4789' }];
+  expect(one(kernel, { told })).toMatchObject({
+    packets: 100,
+    scope: { socket: 'udp 0.0.0.0:4789' },
+  });
+});
+
+test.each([
+  ['other sockets than UDP', [{ protocol: 'raw' }]],
+  ['another limit', [{ limit: 'memory' as const }]],
+  ['not all that was counted', [{ packets: 97 }]],
+])('the counters decide when the kernel told of %s', (_, told) => {
+  const findings = judge({ last: lost100, sockets: alike, told });
+  expect(findings.map(({ confidence }) => confidence)).toEqual(['likely', 'likely']);
 });

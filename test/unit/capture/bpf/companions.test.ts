@@ -18,23 +18,26 @@ import { objectBtf } from './object.ts';
 
 const NETNS = 4_026_532_000;
 
-test('offsets are those of the compiled object', () => {
-  const btf = objectBtf('sockets');
-  const layouts = {
-    socket_key: SocketKeyLayout,
-    socket_row: SocketRowLayout,
-    peer_key: PeerKeyLayout,
-    peer_row: PeerRowLayout,
-    rest_key: RestKeyLayout,
-  };
-  for (const [name, layout] of Object.entries(layouts)) {
-    const actual = btf.struct(name) ?? new Map();
-    for (const [member, offset] of Object.entries(layout)) {
-      const found = actual.get(member === 'bytes' ? '' : member);
-      expect([name, member, offset]).toEqual([name, member, found]);
+test.each(['sockets.bpf.o', 'sockets-compatible.bpf.o'] as const)(
+  'offsets are those of %s',
+  (object) => {
+    const btf = objectBtf(object);
+    const layouts = {
+      socket_key: SocketKeyLayout,
+      socket_row: SocketRowLayout,
+      peer_key: PeerKeyLayout,
+      peer_row: PeerRowLayout,
+      rest_key: RestKeyLayout,
+    };
+    for (const [name, layout] of Object.entries(layouts)) {
+      const actual: ReadonlyMap<string, number> = btf.struct(name) ?? new Map();
+      for (const [member, offset] of Object.entries(layout)) {
+        const found = actual.get(member === 'bytes' ? '' : member);
+        expect([name, member, offset]).toEqual([name, member, found]);
+      }
     }
-  }
-});
+  },
+);
 
 function socketKey(inode: number, event: number): Buffer {
   const key = Buffer.alloc(SocketKeyLayout.bytes);
