@@ -17,6 +17,8 @@ const DEAF_FLOW_PACKETS = 50;
 export default defineRule({
   id: 'pmtu-blackhole',
   title: 'Packets too big for the way on are dropped, and their senders do not stop',
+  // A bridge port or a veth that takes less: the same packets.
+  consequenceOf: ['bridge-no-target', 'veth-peer'],
   needs: { snmp },
   wants: { drops },
   reviewed: '2026-11-23',
@@ -60,6 +62,7 @@ export default defineRule({
         kind: 'cause',
         confidence: 'likely',
         packets,
+        countedAgain: true,
         traffic: receivedPackets(snmp),
         // Without flows it may still be many senders that learn.
         severityAtMost: deaf > 0 ? 'warning' : 'notice',

@@ -23,7 +23,7 @@ const HOOKS: ReadonlySet<string> = new Set(['clsact', 'ingress']);
 
 /** Interfaces whose queue dropped packets, the worst first. */
 export function queueRises(qdisc: Sampled<Qdiscs>): readonly QueueRise[] {
-  const before = new Map(qdisc.first.qdiscs.map((queue) => [keyOf(queue), queue]));
+  const before = byKey(qdisc.first.qdiscs);
   const risen = qdisc.last.qdiscs
     .filter(({ kind }) => !HOOKS.has(kind))
     .map((queue) => ({ queue, first: before.get(keyOf(queue)) }))
@@ -54,6 +54,16 @@ export function queueRises(qdisc: Sampled<Qdiscs>): readonly QueueRise[] {
       };
     })
     .sort((a, b) => b.dropped - a.dropped);
+}
+
+/** Of queues that cannot be told apart nothing can be said. */
+function byKey(queues: readonly Qdisc[]): ReadonlyMap<string, Qdisc | undefined> {
+  const found = new Map<string, Qdisc | undefined>();
+  for (const queue of queues) {
+    const key = keyOf(queue);
+    found.set(key, found.has(key) ? undefined : queue);
+  }
+  return found;
 }
 
 /** A queue that was replaced has another handle, or counters that start again. */

@@ -35,7 +35,7 @@ export default defineRule({
   judge({ drops, listeners, snmp, sysctl }, window) {
     const benign: Finding = {
       kind: 'benign',
-      text: 'TCP segments for ports that nobody listens on, or for connections already over. The sender is told by a reset.',
+      text: `TCP segments for ports that nobody listens on, or for connections already over. The sender is told by a reset.${mostResets(drops)}`,
       // With SYN cookies a full accept queue gives the same reason at cookie_v4_check: not claimed here.
       claims: [{ reason: 'NO_SOCKET', location: LOCATIONS }],
     };
@@ -73,4 +73,13 @@ function portsOf(drops: DropCapture | undefined): readonly RefusedPort[] {
       packets,
     })),
   ).map((one) => ({ ...one, packets: Math.min(one.packets, refused) }));
+}
+
+/** Where resets were sent from most, as far as the capture was told. */
+function mostResets(drops: DropCapture | undefined): string {
+  const [most] = drops?.companions?.resetsSent?.rows ?? [];
+  if (most === undefined) return '';
+  const { localPort, remote, packets } = most;
+  const to = remote === null ? 'several peers' : remote;
+  return ` Most resets: ${packets} from port ${localPort ?? '?'}, to ${to}.`;
 }

@@ -38,9 +38,9 @@ async function copyOfRepository(): Promise<string> {
 test('CONTRIBUTING.md: one rule file and one test make a new rule, one more file its fault', async () => {
   const files = await examples();
   expect(files.map(({ file }) => file)).toEqual([
-    'rules/udp/udp-csum-error.ts',
-    'test/unit/rules/udp-csum-error.test.ts',
-    'test/lab/faults/udp-checksum.ts',
+    'rules/udp/udplite-csum-error.ts',
+    'test/unit/rules/udplite-csum-error.test.ts',
+    'test/lab/faults/udplite.ts',
   ]);
   const copy = await copyOfRepository();
   try {
@@ -57,7 +57,7 @@ test('CONTRIBUTING.md: one rule file and one test make a new rule, one more file
     const { stdout } = await execa('node', ['dist/src/cli/main.js', 'list', 'causes'], {
       cwd: copy,
     });
-    expect(stdout).toContain('udp-csum-error');
+    expect(stdout).toContain('udplite-csum-error');
     const lint = await execa('npx', ['oxlint', '--type-aware', ...files.map(({ file }) => file)], {
       cwd: copy,
     });

@@ -20,6 +20,10 @@ const FEWEST_LOST = 50;
 
 const BACKENDS: readonly Backend[] = ['bpf', 'tracefs'];
 
+/** Of all that died in the namespaces with faults, what may be left that no rule accounts for. */
+const UNEXPLAINED_SHARE = 0.01;
+const seen = { dropped: 0, unexplained: 0 };
+
 beforeAll(restoreAfterCrash);
 
 describe.skipIf(missing !== null)(`real faults${missing === null ? '' : ` (${missing})`}`, () => {
@@ -31,6 +35,11 @@ describe.skipIf(missing !== null)(`real faults${missing === null ? '' : ` (${mis
       });
     });
   }
+
+  test('over all of them, next to nothing is left unexplained', () => {
+    expect(seen.dropped).toBeGreaterThan(faults.length * FEWEST_LOST);
+    expect(seen.unexplained / seen.dropped).toBeLessThanOrEqual(UNEXPLAINED_SHARE);
+  });
 
   test('what is only printed is not applied, even with --yes', async () => {
     await withFault(nftablesRule, async (pair) => {
@@ -67,7 +76,11 @@ async function expectDiagnosis(fault: Fault, pair: Pair): Promise<void> {
   const lost = (await fault.lost(pair)) - before;
   expect(lost, 'the fault loses packets').toBeGreaterThan(FEWEST_LOST);
   expect(reports.map(({ capture }) => capture.backend)).toEqual(captures);
-  for (const report of reports) expectCause(report, fault, pair, lost);
+  for (const report of reports) {
+    expectCause(report, fault, pair, lost);
+    seen.dropped += report.totals.dropped;
+    seen.unexplained += report.totals.unexplained;
+  }
 }
 
 function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): void {

@@ -74,6 +74,8 @@ $| = 1; print "ready\\n"; sleep 100;
 `;
 
 async function tapThatNobodyReads(pair: Pair): Promise<void> {
+  // The kernel's own announcements of IPv6 would be among the losses.
+  await inside(pair.b, 'sysctl -qw net.ipv6.conf.default.disable_ipv6=1');
   const child = start('ip', ['netns', 'exec', pair.b, 'perl', '-e', TAP]);
   pair.cleanUp.add(async () => {
     child.kill('SIGKILL');

@@ -161,6 +161,22 @@ export function detailsOf(details: Partial<DropDetails>): Pick<DropCount, 'detai
   };
 }
 
+/** As the BPF capture tells. */
+export function details(known: Partial<DropDetails> = {}): DropDetails {
+  return {
+    netns: null,
+    ifindex: null,
+    interface: null,
+    ipProtocol: null,
+    topFlows: [],
+    flowCount: 0,
+    flowsApproximate: false,
+    samples: [],
+    stack: [],
+    ...known,
+  };
+}
+
 export function causesOf(findings: readonly Finding[]): readonly CauseFinding[] {
   return findings.filter((finding) => finding.kind === 'cause');
 }
