@@ -31,7 +31,10 @@ export function strays(
   const atLeast = (claim: Claim): Claim =>
     claim.packets === undefined || claim.reason === null || claim.reason === 'NOT_SPECIFIED'
       ? claim
-      : { ...claim, packets: Math.max(claim.packets, STRAY_PACKETS_PER_SECOND * seconds) };
+      : {
+          ...claim,
+          packets: Math.max(claim.packets, Math.floor(STRAY_PACKETS_PER_SECOND * seconds)),
+        };
   return [{ kind: 'benign', text, claims: claims.map(atLeast) }];
 }
 

@@ -83,3 +83,9 @@ test('unknown protocols: few, or of who knows which', () => {
   expect(judged(25)).toEqual([]);
   expect(judged(26)).toMatchObject([{ packets: 26, severityAtMost: 'notice', fixes: [] }]);
 });
+
+test('a window of any length leaves whole packets', () => {
+  const snmp = snmpRise({ ...traffic, 'Ip.InHdrErrors': 1 });
+  const [benign] = ipTtlExceeded.judge({ snmp, drops: undefined }, { ...window, seconds: 1.09 });
+  expect(benign?.claims.map(({ packets = 0 }) => packets)).toEqual([5, 0, 5, 0]);
+});
