@@ -9,12 +9,12 @@ import {
   dropsOf,
   knownByDrops,
   receivedPackets,
-  risen,
   seen,
   strays,
 } from './evidence.ts';
 import { inNetwork } from './networks.ts';
 import { refusingText } from './route-evidence.ts';
+import { rises } from '../protocol-counters.ts';
 
 /** IPv4: all three kinds, when forwarded. IPv6: blackholes only. */
 const LOCATIONS = ['ip_error', 'dst_discard', 'dst_discard_out'];
@@ -44,7 +44,7 @@ export default defineRule({
       ({ protocol }) => protocol === EtherType.IPv4 || protocol === EtherType.IPv6,
     );
     // Without reasons that function stands for forwarding that is off and missing routes as well; these count.
-    const others = drops.hasReasons ? 0 : risen(snmp, 'Ip.InAddrErrors', 'IpExt.InNoRoutes');
+    const others = drops.hasReasons ? 0 : rises(snmp, ['Ip.InAddrErrors', 'IpExt.InNoRoutes']);
     const packets = Math.max(0, diedHere(events, snmp, window) - others);
     const claims = REASONS.map((reason): Claim => ({ reason, location: LOCATIONS, packets }));
     if (areStray(packets, window)) {

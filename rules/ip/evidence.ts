@@ -1,6 +1,5 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import { rise } from '../../src/model/counter.ts';
 import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
 import type {
   CauseFinding,
@@ -11,6 +10,7 @@ import type {
   Severity,
 } from '../../src/model/rule.ts';
 import { lostInward } from '../netfilter/ip-gaps.ts';
+import { rises } from '../protocol-counters.ts';
 
 /** What scanners, traceroute and late packets make on a healthy host. More is not called harmless. */
 const STRAY_PACKETS_PER_SECOND = 5;
@@ -38,42 +38,18 @@ export function strays(
   return [{ kind: 'benign', text, claims: claims.map(atLeast) }];
 }
 
-/** How far these counters of /proc/net rose, together. */
-export function risen(snmp: Sampled<Snmp>, ...names: readonly string[]): number {
-  return names.reduce(
-    (sum, name) => sum + rise(snmp.first.counters.get(name), snmp.last.counters.get(name)),
-    0,
-  );
-}
-
-/** Those of the counters that rose, as evidence. @param what goes on after the number of packets */
-export function counted(
-  snmp: Sampled<Snmp>,
-  names: readonly string[],
-  what: string,
-): readonly Observation[] {
-  return names
-    .filter((name) => risen(snmp, name) > 0)
-    .map((name) => ({
-      source: `nstat ${name.replace('.', '')}`,
-      text: `${risen(snmp, name)} ${what}`,
-      first: String(snmp.first.counters.get(name) ?? 0n),
-      last: String(snmp.last.counters.get(name) ?? 0n),
-    }));
-}
-
 /** Drops as evidence; nothing if none were seen. */
 export function seen(packets: number, what: string): readonly Observation[] {
   return packets === 0 ? [] : [{ source: 'skb:kfree_skb', text: `${packets} drops ${what}` }];
 }
 
 export function receivedPackets(snmp: Sampled<Snmp>): NonNullable<CauseFinding['traffic']> {
-  const packets = risen(snmp, 'Ip.InReceives', 'Ip6.InReceives');
+  const packets = rises(snmp, ['Ip.InReceives', 'Ip6.InReceives']);
   return { packets, what: 'IP packets received' };
 }
 
 export function sentPackets(snmp: Sampled<Snmp>): NonNullable<CauseFinding['traffic']> {
-  const packets = risen(snmp, 'Ip.OutRequests', 'Ip6.OutRequests');
+  const packets = rises(snmp, ['Ip.OutRequests', 'Ip6.OutRequests']);
   return { packets, what: 'IP packets sent or forwarded' };
 }
 

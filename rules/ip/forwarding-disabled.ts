@@ -9,8 +9,9 @@ import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { interfaceKey } from '../../src/model/sysctl-key.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, counted, receivedPackets, risen, strays } from './evidence.ts';
+import { areStray, receivedPackets, strays } from './evidence.ts';
 import { forwardsIpv6, IPV6_DISCARD } from './forwarding.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 /** Interfaces that machines or networks behind this host hang on. */
 const KINDS_OF_ROUTERS: ReadonlySet<string> = new Set(['bridge', 'tun', 'wireguard', 'ppp']);
@@ -44,10 +45,10 @@ export default defineRule({
   },
   judge({ snmp, sysctl, link, firewall }, window) {
     const settings = sysctl.last;
-    const ipv4 = risen(snmp, 'Ip.InAddrErrors');
-    const refused6 = risen(snmp, 'Ip6.InAddrErrors');
+    const ipv4 = rises(snmp, ['Ip.InAddrErrors']);
+    const refused6 = rises(snmp, ['Ip6.InAddrErrors']);
     // A router says of these that it has no route.
-    const routeless6 = forwardsIpv6(settings) ? 0 : risen(snmp, 'Ip6.InNoRoutes');
+    const routeless6 = forwardsIpv6(settings) ? 0 : rises(snmp, ['Ip6.InNoRoutes']);
     const packets = ipv4 + refused6 + routeless6;
     const claims: readonly Claim[] = [
       { reason: 'IP_INADDRERRORS', protocol: EtherType.IPv4, packets: ipv4 },
@@ -77,7 +78,7 @@ export default defineRule({
         severityAtMost: isRouter ? 'warning' : 'notice',
         scope: {},
         because: [
-          ...counted(
+          ...observedRises(
             snmp,
             ['Ip.InAddrErrors', 'Ip6.InAddrErrors', ...(routeless6 > 0 ? ['Ip6.InNoRoutes'] : [])],
             'packets for other hosts, not forwarded',

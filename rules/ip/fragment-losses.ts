@@ -1,7 +1,8 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { EtherType, type DropCapture } from '../../src/model/drops.ts';
-import { dropsOf, packetsOf, risen } from './evidence.ts';
+import { dropsOf, packetsOf } from './evidence.ts';
+import { rises } from '../protocol-counters.ts';
 
 /** What became of the datagrams of one IP version that came in pieces. */
 export interface FragmentLosses {
@@ -45,10 +46,10 @@ export function fragmentLosses(
   return ([4, 6] as const).map((version) => {
     const prefix = version === 4 ? 'Ip' : 'Ip6';
     const protocol = version === 4 ? EtherType.IPv4 : EtherType.IPv6;
-    const own = (name: string) => risen(snmp, `${prefix}.${name}`);
+    const own = (name: string) => rises(snmp, [`${prefix}.${name}`]);
     const timedOut = own('ReasmTimeout');
     const fails = Math.max(0, own('ReasmFails') - timedOut);
-    const overlaps = version === 4 ? risen(snmp, 'IpExt.ReasmOverlaps') : 0;
+    const overlaps = version === 4 ? rises(snmp, ['IpExt.ReasmOverlaps']) : 0;
     const onArrival =
       drops === undefined
         ? fails

@@ -1,7 +1,8 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { EtherType, type DropCapture } from '../../src/model/drops.ts';
-import { dropsOf, packetsOf, risen } from './evidence.ts';
+import { dropsOf, packetsOf } from './evidence.ts';
+import { rises } from '../protocol-counters.ts';
 
 /** Where packets are passed on; an error in their header there means that their hops are used up. */
 export const FORWARD = ['ip_forward', 'ip6_forward', 'ip6_mc_input'];
@@ -43,14 +44,14 @@ export function splitHeaderErrors(
   capture: DropCapture | undefined,
 ): readonly (HeaderErrors & { readonly protocol: number })[] {
   return versions.map(({ protocol, errors, checksums, tooBig, told, reassembly }) => {
-    const both = Math.max(0, risen(snmp, errors) - risen(snmp, checksums));
+    const both = Math.max(0, rises(snmp, [errors]) - rises(snmp, [checksums]));
     const candidates =
       capture === undefined
-        ? Math.max(0, risen(snmp, told) - risen(snmp, reassembly))
+        ? Math.max(0, rises(snmp, [told]) - rises(snmp, [reassembly]))
         : capture.hasReasons
           ? packetsOf(dropsOf(capture, { reasons: ['IP_INHDR'], locations: FORWARD, protocol }))
           : packetsOf(dropsOf(capture, { reasons: [null], locations: FORWARD, protocol })) -
-            risen(snmp, tooBig);
+            rises(snmp, [tooBig]);
     const expired = Math.min(both, Math.max(0, candidates));
     return { protocol, expired, malformed: both - expired };
   });

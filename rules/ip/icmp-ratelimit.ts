@@ -1,7 +1,8 @@
 import snmp from '../../checks/snmp.ts';
 import sysctl from '../../checks/sysctl.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { areStray, counted, risen } from './evidence.ts';
+import { areStray } from './evidence.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 const GLOBAL = 'Icmp.OutRateLimitGlobal';
 const RATE_KEY = 'net.ipv4.icmp_msgs_per_sec';
@@ -31,7 +32,7 @@ export default defineRule({
     references: ['net/ipv4/icmp.c icmp_global_allow, icmpv4_xrlim_allow (Linux 6.18)'],
   },
   judge({ snmp, sysctl }, window) {
-    const held = risen(snmp, GLOBAL);
+    const held = rises(snmp, [GLOBAL]);
     if (areStray(held, window)) return [];
     const limit = sysctl?.last.text(RATE_KEY);
     return [
@@ -43,7 +44,7 @@ export default defineRule({
         severityAtMost: 'notice',
         scope: {},
         because: [
-          ...counted(snmp, [GLOBAL], 'ICMP answers held back, as there were too many'),
+          ...observedRises(snmp, [GLOBAL], 'ICMP answers held back, as there were too many'),
           ...(limit === undefined
             ? []
             : [{ source: RATE_KEY, text: `at most ${limit} a second`, last: limit }]),

@@ -1,8 +1,9 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
-import { areStray, counted, strays } from './evidence.ts';
+import { areStray, strays } from './evidence.ts';
 import { fragmentLosses, REASSEMBLY } from './fragment-losses.ts';
+import { observedRises } from '../protocol-counters.ts';
 
 /** A datagram of 64 KiB in fragments of 1,500 bytes. */
 const FRAGMENTS_MOST = 45;
@@ -61,7 +62,7 @@ export default defineRule({
         severityAtMost: 'warning',
         scope: {},
         because: [
-          ...counted(
+          ...observedRises(
             snmp,
             ['Ip.ReasmTimeout', 'Ip6.ReasmTimeout'],
             'datagrams were not complete in time',
@@ -74,8 +75,8 @@ export default defineRule({
                 },
               ]
             : []),
-          ...counted(snmp, ['IpExt.ReasmOverlaps'], 'fragments overlap others'),
-          ...counted(snmp, ['Ip.ReasmOKs', 'Ip6.ReasmOKs'], 'datagrams were put together'),
+          ...observedRises(snmp, ['IpExt.ReasmOverlaps'], 'fragments overlap others'),
+          ...observedRises(snmp, ['Ip.ReasmOKs', 'Ip6.ReasmOKs'], 'datagrams were put together'),
         ],
         means:
           'Some fragments of these datagrams never arrived, so the rest was given up. They were lost before they came to this host: a firewall that drops fragments, or loss on the way.',

@@ -3,8 +3,9 @@ import snmp from '../../checks/snmp.ts';
 import { EtherType } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, counted, receivedPackets, risen, strays } from './evidence.ts';
+import { areStray, receivedPackets, strays } from './evidence.ts';
 import { splitHeaderErrors } from './header-errors.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 const RECEIVE = ['ip_rcv_core', 'ip_rcv', 'ip6_rcv_core', 'ipv6_rcv'];
 /** Headers are looked at in more places: options after the routing decision, extensions one by one. */
@@ -37,9 +38,9 @@ export default defineRule({
   judge({ snmp, drops }, window) {
     const malformed = splitHeaderErrors(snmp, drops);
     const headers = malformed.reduce((sum, version) => sum + version.malformed, 0);
-    const checksums = risen(snmp, ...CHECKSUMS);
-    const truncated = risen(snmp, ...TRUNCATED);
-    const icmp = risen(snmp, ...ICMP);
+    const checksums = rises(snmp, CHECKSUMS);
+    const truncated = rises(snmp, TRUNCATED);
+    const icmp = rises(snmp, ICMP);
     const packets = headers + checksums + truncated + icmp;
 
     const claims: readonly Claim[] = [
@@ -75,9 +76,9 @@ export default defineRule({
         severityAtMost: 'warning',
         scope: {},
         because: [
-          ...counted(snmp, CHECKSUMS, 'wrong checksums of the IPv4 header'),
-          ...counted(snmp, TRUNCATED, 'packets shorter than their header says'),
-          ...counted(snmp, ICMP, 'wrong checksums of ICMP messages'),
+          ...observedRises(snmp, CHECKSUMS, 'wrong checksums of the IPv4 header'),
+          ...observedRises(snmp, TRUNCATED, 'packets shorter than their header says'),
+          ...observedRises(snmp, ICMP, 'wrong checksums of ICMP messages'),
           ...(headers > 0
             ? [
                 {

@@ -2,8 +2,9 @@ import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, counted, receivedPackets, strays } from './evidence.ts';
+import { areStray, receivedPackets, strays } from './evidence.ts';
 import { FORWARD, splitHeaderErrors } from './header-errors.ts';
+import { observedRises } from '../protocol-counters.ts';
 
 export default defineRule({
   id: 'ip-ttl-exceeded',
@@ -47,12 +48,12 @@ export default defineRule({
         severityAtMost: 'warning',
         scope: {},
         because: [
-          ...counted(
+          ...observedRises(
             snmp,
             ['Ip.InHdrErrors', 'Ip6.InHdrErrors'],
             'packets with used-up hops or a bad header',
           ),
-          ...counted(
+          ...observedRises(
             snmp,
             ['Icmp.OutTimeExcds', 'Icmp6.OutTimeExcds'],
             'senders told (the kernel limits these answers)',

@@ -2,7 +2,8 @@ import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, counted, dropsOf, receivedPackets, risen, strays } from './evidence.ts';
+import { areStray, dropsOf, receivedPackets, strays } from './evidence.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 const REASON = 'IP_NOPROTO';
 const COUNTERS = ['Ip.InUnknownProtos', 'Ip6.InUnknownProtos'];
@@ -43,7 +44,7 @@ export default defineRule({
     references: ['net/ipv4/ip_input.c ip_protocol_deliver_rcu (Linux 6.18)'],
   },
   judge({ snmp, drops }, window) {
-    const packets = risen(snmp, ...COUNTERS);
+    const packets = rises(snmp, COUNTERS);
     const claims: readonly Claim[] = [
       { reason: REASON, packets },
       withoutReasons({ location: LOCATIONS, packets }),
@@ -68,7 +69,7 @@ export default defineRule({
         severityAtMost: expected ? 'warning' : 'notice',
         scope: {},
         because: [
-          ...counted(snmp, COUNTERS, 'packets of protocols without a handler'),
+          ...observedRises(snmp, COUNTERS, 'packets of protocols without a handler'),
           ...(numbers.size === 0
             ? []
             : [

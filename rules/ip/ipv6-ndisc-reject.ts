@@ -1,7 +1,8 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { areStray, dropsOf, packetsOf, receivedPackets, risen, seen } from './evidence.ts';
+import { areStray, dropsOf, packetsOf, receivedPackets, seen } from './evidence.ts';
+import { rises } from '../protocol-counters.ts';
 
 const REASONS = {
   IPV6_NDISC_HOP_LIMIT: 'hop limit is not 255: it came through a router, or is forged',
@@ -29,7 +30,7 @@ export default defineRule({
     const events = dropsOf(drops, { reasons: Object.keys(REASONS) });
     // The messages count as received before they are refused.
     const packets = window.severalNetns
-      ? Math.min(packetsOf(events), risen(snmp, 'Icmp6.InMsgs'))
+      ? Math.min(packetsOf(events), rises(snmp, ['Icmp6.InMsgs']))
       : packetsOf(events);
     if (packets === 0) return [];
     return [

@@ -5,9 +5,10 @@ import sysctl from '../../checks/sysctl.ts';
 import { EtherType } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, counted, receivedPackets, risen, strays } from './evidence.ts';
+import { areStray, receivedPackets, strays } from './evidence.ts';
 import { forwardsIpv6, IPV6_DISCARD } from './forwarding.ts';
 import { refusingText, withoutDefault } from './route-evidence.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 export default defineRule({
   id: 'no-route-in',
@@ -30,8 +31,8 @@ export default defineRule({
     ],
   },
   judge({ snmp, routes, sysctl }, window) {
-    const ipv4 = risen(snmp, 'IpExt.InNoRoutes');
-    const ipv6 = forwardsIpv6(sysctl?.last) ? risen(snmp, 'Ip6.InNoRoutes') : 0;
+    const ipv4 = rises(snmp, ['IpExt.InNoRoutes']);
+    const ipv6 = forwardsIpv6(sysctl?.last) ? rises(snmp, ['Ip6.InNoRoutes']) : 0;
     const packets = ipv4 + ipv6;
     const claims: readonly Claim[] = [
       { reason: 'IP_INNOROUTES', protocol: EtherType.IPv4, packets: ipv4 },
@@ -56,7 +57,7 @@ export default defineRule({
         severityAtMost: 'warning',
         scope: {},
         because: [
-          ...counted(
+          ...observedRises(
             snmp,
             ipv6 > 0 ? ['IpExt.InNoRoutes', 'Ip6.InNoRoutes'] : ['IpExt.InNoRoutes'],
             'packets to be forwarded, without a route',

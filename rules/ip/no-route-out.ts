@@ -3,8 +3,9 @@ import routes from '../../checks/routes.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type CauseFinding, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, counted, risen, sentPackets, strays } from './evidence.ts';
+import { areStray, sentPackets, strays } from './evidence.ts';
 import { withoutDefault } from './route-evidence.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 const COUNTERS = ['Ip.OutNoRoutes', 'Ip6.OutNoRoutes'];
 const LOCATIONS = ['__ip_queue_xmit', 'ip_queue_xmit'];
@@ -28,8 +29,8 @@ export default defineRule({
     references: ['net/ipv4/route.c ip_route_output_key_hash_rcu (Linux 6.18)'],
   },
   judge({ snmp, drops, routes }, window) {
-    const ipv4 = risen(snmp, 'Ip.OutNoRoutes');
-    const ipv6 = risen(snmp, 'Ip6.OutNoRoutes');
+    const ipv4 = rises(snmp, ['Ip.OutNoRoutes']);
+    const ipv6 = rises(snmp, ['Ip6.OutNoRoutes']);
     const packets = ipv4 + ipv6;
     const claims: readonly Claim[] = [
       { reason: 'IP_OUTNOROUTES', packets },
@@ -52,7 +53,7 @@ export default defineRule({
       severityAtMost: areStray(ipv4, window) ? 'notice' : 'warning',
       scope: {},
       because: [
-        ...counted(snmp, COUNTERS, 'packets of programs without a route'),
+        ...observedRises(snmp, COUNTERS, 'packets of programs without a route'),
         ...withoutDefault(routes?.last, ipv4 > 0, ipv6 > 0),
       ],
       means: areStray(ipv4, window)

@@ -3,7 +3,8 @@ import snmp from '../../checks/snmp.ts';
 import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { counted, dropsOf, receivedPackets, risen, strays } from './evidence.ts';
+import { dropsOf, receivedPackets, strays } from './evidence.ts';
+import { observedRises, rises } from '../protocol-counters.ts';
 
 const REASON = 'PKT_TOO_BIG';
 const COUNTERS = ['Ip.FragFails', 'Ip6.InTooBigErrors'];
@@ -38,8 +39,8 @@ export default defineRule({
     ],
   },
   judge({ snmp, drops }, window) {
-    const ipv4 = risen(snmp, 'Ip.FragFails');
-    const ipv6 = risen(snmp, 'Ip6.InTooBigErrors');
+    const ipv4 = rises(snmp, ['Ip.FragFails']);
+    const ipv6 = rises(snmp, ['Ip6.InTooBigErrors']);
     const packets = ipv4 + ipv6;
     const claims: readonly Claim[] = [
       { reason: REASON, protocol: EtherType.IPv4, packets: ipv4 },
@@ -68,8 +69,8 @@ export default defineRule({
         severityAtMost: deaf > 0 ? 'warning' : 'notice',
         scope: {},
         because: [
-          ...counted(snmp, COUNTERS, 'packets too big for their way out'),
-          ...counted(
+          ...observedRises(snmp, COUNTERS, 'packets too big for their way out'),
+          ...observedRises(
             snmp,
             ['Icmp.OutDestUnreachs', 'Icmp6.OutPktTooBigs'],
             'senders told (unreachable of any kind, or packet too big)',

@@ -8,7 +8,8 @@ import { EtherType } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
-import { dropsOf, packetsOf, risen, seen, sentPackets } from '../ip/evidence.ts';
+import { dropsOf, packetsOf, seen, sentPackets } from '../ip/evidence.ts';
+import { rises } from '../protocol-counters.ts';
 
 const REASON = 'NEIGH_CREATEFAIL';
 /** The kernel cleans up by force from here on (neigh_alloc: gc_thresh2 is half of gc_thresh3 by default). */
@@ -78,7 +79,7 @@ export default defineRule({
       );
       const lost = drops?.hasReasons === true ? events : fulls;
       // The table is the machine's; who lost packets tells the namespace's own counter.
-      const discards = snmp === undefined ? 0 : risen(snmp, table.discards);
+      const discards = snmp === undefined ? 0 : rises(snmp, [table.discards]);
       const packets = severalNetns ? Math.min(lost, discards) : lost;
       const limit = sysctl?.last.number(`${table.tree}.gc_thresh3`);
       const peak = Math.max(

@@ -2,7 +2,8 @@ import drops from '../../checks/drops.ts';
 import neighbours, { type SilentNeighbours } from '../../checks/neighbours.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type Claim, type Severity } from '../../src/model/rule.ts';
-import { areStray, dropsOf, packetsOf, risen, seen, sentPackets, strays } from '../ip/evidence.ts';
+import { areStray, dropsOf, packetsOf, seen, sentPackets, strays } from '../ip/evidence.ts';
+import { rises } from '../protocol-counters.ts';
 
 /** Nobody has so many peers that are down at once: somebody tries addresses one by one. */
 const SCANNED_ADDRESSES = 16;
@@ -51,7 +52,7 @@ export default defineRule({
       ...dropsOf(drops, { reasons: Object.keys(REASONS) }),
       ...dropsOf(drops, { reasons: ['NOT_SPECIFIED', null], locations: LOCATIONS }),
     ];
-    const told = risen(snmp, 'Icmp.OutDestUnreachs', 'Icmp6.OutDestUnreachs');
+    const told = rises(snmp, ['Icmp.OutDestUnreachs', 'Icmp6.OutDestUnreachs']);
     const silent = neighbours?.last.silent;
     // Local senders are told of each packet; with all neighbours well, they are told of something else.
     const mostHere = !window.severalNetns ? Infinity : silent?.count === 0 ? 0 : told;
