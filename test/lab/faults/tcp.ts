@@ -134,7 +134,6 @@ export default [
     name: 'TCP: a port that nobody listens on',
     cause: 'no-socket-tcp',
     confidence: 'possible',
-    onlyBpf: true,
     traffic: (pair) => connectTcp(pair, 100),
     lost: ({ b }) => nstat(b, 'TcpOutRsts'),
   },

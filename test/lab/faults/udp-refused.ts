@@ -43,7 +43,6 @@ export default [
     name: 'UDP: a port that nobody listens on',
     cause: 'no-socket-udp',
     confidence: 'possible',
-    onlyBpf: true,
     traffic: steady,
     lost: ({ b }) => nstat(b, 'UdpNoPorts'),
   },
