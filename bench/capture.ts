@@ -4,7 +4,9 @@ import type { Breakdown, Figure, Section } from './figure.ts';
 import { measureFirstCount } from './first-count.ts';
 import {
   bpftrace,
+  captureAlone,
   dropwatch,
+  emptyProgram,
   nobody,
   perf,
   perfWithStacks,
@@ -14,6 +16,7 @@ import {
 } from './observers.ts';
 import { bpfRunTimes, type RunTimes } from './run-time.ts';
 import { interleaved, median } from './statistics.ts';
+import { packetTimes } from './switching.ts';
 import { makeStormPair, storm, type Storm, type StormSize } from './storm.ts';
 
 /** What live capture costs the traffic, the memory and the kernel, beside other ways to look at drops. */
@@ -54,6 +57,14 @@ export async function measureCapture(
     rounds,
     (round) => say(`storms, round ${round} of ${rounds}`),
   );
+  say('one storm, watched by turns');
+  const turns = await packetTimes(
+    [nobody, emptyProgram, captureAlone],
+    pair,
+    storms,
+    5 * rounds,
+    cleanUp,
+  );
   say('time of the programs in the kernel, and from the start to the first count');
   const runTimes = await bpfRunTimes(
     observers.includes(bpftrace) ? [bpf, bpftrace] : [bpf],
@@ -76,6 +87,7 @@ export async function measureCapture(
         ...(observer === bpf && { goal: { atLeast: 0.95 } }),
         command: observer.command,
       })),
+      ...turnFigures(turns),
       {
         id: 'capture.lost',
         what: 'events lost, or not seen: whydrop, BPF',
@@ -102,7 +114,12 @@ export async function measureCapture(
         command: 'in a fresh process, libbpf not loaded yet',
       },
     ],
-    breakdowns: [table(observers, results), runTimeTable(runTimes), firstCountTable(firstCountMs)],
+    breakdowns: [
+      table(observers, results),
+      turnTable(turns),
+      runTimeTable(runTimes),
+      firstCountTable(firstCountMs),
+    ],
     notes,
   };
 }
@@ -120,6 +137,55 @@ async function compare(observer: Observer, pair: Pair, size: StormSize): Promise
   const after = await storm(nobody, pair, size);
   const unwatchedSeconds = (before.seconds + after.seconds) / 2;
   return { ...watched, unwatchedSeconds, ratio: unwatchedSeconds / watched.seconds };
+}
+
+type Turns = readonly (readonly number[])[];
+
+/** What of the throughput is left, turn by turn. */
+function turnRatios([unwatched = [], ...watched]: Turns): Turns {
+  return watched.map((times) => times.map((ns, turn) => (unwatched[turn] ?? Number.NaN) / ns));
+}
+
+function turnFigures(turns: Turns): readonly Figure[] {
+  const [empty = [], program = []] = turnRatios(turns);
+  const command = 'one storm, switched on and off four times a second';
+  return [
+    {
+      id: 'capture.throughput.program',
+      what: 'throughput of one storm: whydrop’s program alone',
+      value: median(program),
+      unit: '×',
+      goal: { atLeast: 0.95 },
+      command,
+    },
+    {
+      id: 'capture.throughput.empty',
+      what: 'throughput of one storm: an empty program',
+      value: median(empty),
+      unit: '×',
+      command,
+    },
+  ];
+}
+
+function turnTable(turns: Turns): Breakdown {
+  const quartiles = (values: readonly number[], digits: number): readonly string[] => {
+    const sorted = values.toSorted((a, b) => a - b);
+    const at = (part: number): number => sorted[Math.floor(part * sorted.length)] ?? Number.NaN;
+    return [median(values), at(0.25), at(0.75)].map((value) => value.toFixed(digits));
+  };
+  const ratios = turnRatios(turns);
+  return {
+    title: 'One storm of one sender, watched by turns',
+    rows: [
+      ['program', 'ns from packet to packet', 'quartiles', '', 'ratio', 'quartiles', ''],
+      ...['none', 'empty', 'whydrop, BPF'].map((name, index) => [
+        name,
+        ...quartiles(turns[index] ?? [], 0),
+        ...(index === 0 ? [] : quartiles(ratios[index - 1] ?? [], 3)),
+      ]),
+    ],
+  };
 }
 
 /** Other drops of the machine are among the events: fewer than none are missed. */
@@ -158,7 +224,7 @@ function table(
           middle(({ dropped, unwatchedSeconds }) => dropped / unwatchedSeconds),
           ...medianAndSpread(
             storms.map(({ ratio }) => ratio),
-            2,
+            3,
           ),
           middle(({ dropped }) => dropped),
           middle(({ events }) => events),

@@ -9,6 +9,7 @@ import { CleanUp } from '../test/lab/network.ts';
 import { measureCapture } from './capture.ts';
 import { holds, type Section } from './figure.ts';
 import { renderJson, renderText } from './output.ts';
+import { measureNamespaces } from './namespaces.ts';
 import { measureReports } from './report-cost.ts';
 import { measureStartup } from './startup.ts';
 
@@ -18,7 +19,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '7' },
     packets: { type: 'string', default: '500000' },
-    senders: { type: 'string', default: String(cpus().length) },
+    senders: { type: 'string', default: '1' },
     program: {
       type: 'string',
       default: fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url)),
@@ -46,6 +47,7 @@ const parts = {
   startup: () => measureStartup(program, Math.max(20, 4 * rounds)),
   report: () => measureReports(program, rounds, newCleanUp, say),
   capture: () => measureCapture(program, rounds, { packets, senders }, newCleanUp(), say),
+  namespaces: () => measureNamespaces(program, rounds, newCleanUp(), say),
 } as const satisfies Readonly<Record<string, () => Promise<Section>>>;
 
 process.exitCode = await main();

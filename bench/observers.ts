@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startBpfCapture } from '../src/capture/bpf/capture.ts';
+import { loadLibBpf } from '../src/capture/bpf/libbpf.ts';
 import { run } from '../test/lab/command.ts';
 import { startChild, type Child } from './child.ts';
 import { startReport, type ReportRun } from './report-run.ts';
@@ -38,6 +41,50 @@ export const nobody: Observer = {
   command: '',
   unavailable: async () => null,
   start: async () => ({ stop: async () => ({ events: null, lost: null }) }),
+};
+
+/** The capture alone, in this process: for storms that go on. */
+export const captureAlone: Observer = {
+  ...nobody,
+  id: 'capture',
+  name: 'whydrop’s program',
+  async start() {
+    const capture = await startBpfCapture();
+    if (capture.status !== 'ok') throw new Error(capture.reason);
+    capture.value.mark('window-open');
+    return {
+      async stop() {
+        const drops = await capture.value.stop();
+        if (drops.status !== 'ok') throw new Error(drops.reason);
+        return { events: drops.value.events, lost: drops.value.lost };
+      },
+    };
+  },
+};
+
+/** bench/empty.bpf.c: what the tracepoint costs, and the measuring. */
+export const emptyProgram: Observer = {
+  ...nobody,
+  id: 'empty',
+  name: 'empty program',
+  async start() {
+    const lib = await loadLibBpf();
+    if (lib.status !== 'ok') throw new Error(lib.reason);
+    const { openObject, loadObject, findProgram, attachProgram, destroyLink, closeObject } =
+      lib.value;
+    const object = openObject(fileURLToPath(new URL('empty.bpf.o', import.meta.url)), null);
+    const loaded = object !== null && loadObject(object) === 0;
+    const program = loaded ? findProgram(object, 'empty') : null;
+    const link = program === null ? null : attachProgram(program);
+    if (object === null || link === null) throw new Error(lib.value.takeMessages());
+    return {
+      async stop() {
+        destroyLink(link);
+        closeObject(object);
+        return { events: null, lost: null };
+      },
+    };
+  },
 };
 
 /** @param seconds must be longer than the storm */

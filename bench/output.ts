@@ -53,7 +53,7 @@ function goalOf({ goal, unit }: Figure): string {
 }
 
 function amount(value: number, unit: Figure['unit']): string {
-  return `${value.toFixed(unit === '×' || unit === 's' ? 2 : 0)} ${unit}`;
+  return `${value.toFixed({ '×': 3, s: 2, ms: 0, ns: 0, MB: 0, events: 0 }[unit])} ${unit}`;
 }
 
 /** `whydrop.bench/1`: the figures with their goals, and the tables as they are. */

@@ -1,8 +1,6 @@
-import { fileURLToPath } from 'node:url';
-import { loadLibBpf } from '../src/capture/bpf/libbpf.ts';
 import { run } from '../test/lab/command.ts';
 import { setHostWide, type CleanUp, type Pair } from '../test/lab/network.ts';
-import { nobody, type Observer } from './observers.ts';
+import { emptyProgram, type Observer } from './observers.ts';
 import { interleaved } from './statistics.ts';
 import { storm, type StormSize } from './storm.ts';
 
@@ -45,31 +43,6 @@ async function runTimeUnder(observer: Observer, pair: Pair, size: StormSize): Pr
   if (program === undefined) throw new Error(`${observer.name} ran no program for each drop`);
   return program.ns / program.runs;
 }
-
-/** bench/empty.bpf.c: what the tracepoint costs, and the measuring. */
-const emptyProgram: Observer = {
-  ...nobody,
-  id: 'empty',
-  name: 'empty program',
-  async start() {
-    const lib = await loadLibBpf();
-    if (lib.status !== 'ok') throw new Error(lib.reason);
-    const { openObject, loadObject, findProgram, attachProgram, destroyLink, closeObject } =
-      lib.value;
-    const object = openObject(fileURLToPath(new URL('empty.bpf.o', import.meta.url)), null);
-    const loaded = object !== null && loadObject(object) === 0;
-    const program = loaded ? findProgram(object, 'empty') : null;
-    const link = program === null ? null : attachProgram(program);
-    if (object === null || link === null) throw new Error(lib.value.takeMessages());
-    return {
-      async stop() {
-        destroyLink(link);
-        closeObject(object);
-        return { events: null, lost: null };
-      },
-    };
-  },
-};
 
 interface Program {
   readonly id: number;

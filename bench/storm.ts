@@ -1,5 +1,5 @@
 import { inside, makePair, RECEIVER, type CleanUp, type Pair } from '../test/lab/network.ts';
-import { timeUdp } from '../test/lab/traffic.ts';
+import { startUdp, timeUdp } from '../test/lab/traffic.ts';
 import type { Observer, Seen } from './observers.ts';
 
 const PORT = 5000;
@@ -60,6 +60,21 @@ export async function storm(
   const seen = await observation.stop();
   const seconds = Math.max(...times.map((sender) => sender.seconds));
   return { ...seen, seconds, dropped: (await ruleCount(pair.b)) - before };
+}
+
+/** One sender into the rule, until it is stopped. Idempotent. */
+export function startEndlessStorm(
+  { a }: Pair,
+  cpu: number,
+): { readonly pid: number; stop(): Promise<void> } {
+  const sender = startUdp({ from: a, to: RECEIVER, port: PORT, packets: 1e12, perSecond: 0, cpu });
+  return {
+    pid: sender.pid ?? 0,
+    async stop() {
+      sender.kill('SIGKILL');
+      await sender;
+    },
+  };
 }
 
 async function ruleCount(netns: string): Promise<number> {

@@ -27,7 +27,9 @@ enum {
 	FLOWS = 2048, /* flows a CPU remembers */
 	WAYS = 4,
 	FLOWS_EXACT = 4096, /* so many packets of a kind have their flow looked at, each one … */
-	FLOWS_SKIP_BITS = 6, /* … and then one in 32 or so: 1 to 64, at random */
+	FLOWS_SKIP_BITS = 6, /* … then one in 32 or so: 1 to 64, at random … */
+	FLOWS_STORM = 65536, /* … and from so many on … */
+	FLOWS_STORM_SKIP_BITS = 8, /* … one in 128 or so */
 	SITES = 512,
 	FRAMES = 32,
 	SAMPLES = 512,
@@ -441,28 +443,23 @@ __noinline int count_flow(struct table *table, u64 packets)
 }
 
 /*
- * Two bytes of a packet, the first in the lower half. As loads like any other where the kernel takes a number
- * for a pointer it may read (since 6.2): the call of the helper would be a third of all that a drop costs here.
+ * The first bytes of a packet's header. As memory like any other where the kernel takes a number for a pointer it
+ * may read (since 6.2): the call of the helper would be a third of all that a drop costs here.
  */
-static __always_inline u32 two_bytes(u8 *packet, u32 first, u32 second)
+static __always_inline u8 *header_bytes(struct table *table, u8 *header)
 {
 #ifdef COMPATIBLE
-	u8 bytes[12] = {};
+	u8 *bytes = (u8 *)table->header;
 
-	bpf_probe_read_kernel(bytes, sizeof(bytes), packet + first);
-	return bytes[0] | bytes[second - first] << 8;
+	bpf_probe_read_kernel(bytes, 12, header);
+	return bytes;
 #else
-	u32 low = *(u8 *)bpf_rdonly_cast(packet + first, kernel_type_id(struct iphdr));
-	u32 high = *(u8 *)bpf_rdonly_cast(packet + second, kernel_type_id(struct iphdr));
-
-	/* The compiler must not merge these loads with one of another kind: the verifier would refuse it. */
-	asm volatile("" : "+r"(low), "+r"(high));
-	return low | high << 8;
+	return bpf_rdonly_cast(header, kernel_type_id(struct iphdr));
 #endif
 }
 
 /* @return the protocol in the packet's IP header; 0 without one */
-static __always_inline u8 read_ip_protocol(struct sk_buff *skb, u16 protocol)
+static __always_inline u8 read_ip_protocol(struct table *table, struct sk_buff *skb, u16 protocol)
 {
 	u8 *head = skb->head;
 	u32 network = skb->network_header;
@@ -472,17 +469,18 @@ static __always_inline u8 read_ip_protocol(struct sk_buff *skb, u16 protocol)
 		network = (u64)skb->data - (u64)head;
 	head += network;
 	if (likely(protocol == ETH_IPV4)) {
-		u32 bytes = two_bytes(head, 0, 9);
+		u8 *ip = header_bytes(table, head);
 
-		if (likely(network + 20 <= skb->tail && (bytes & 0xf0) == 0x40))
-			return bytes >> 8;
-	} else if (protocol == ETH_IPV6) {
-		u32 bytes = two_bytes(head, 0, 6);
-		u8 next = bytes >> 8;
+		if (likely(network + 20 <= skb->tail && ip[0] >> 4 == 4))
+			return ip[9];
+	} else if (protocol == ETH_IPV6 && network + 40 <= skb->tail) {
+		u8 *ip = header_bytes(table, head);
+		u8 next = ip[6];
 
-		if (network + 40 <= skb->tail && (bytes & 0xf0) == 0x60)
-			/* One extension header is followed: hop-by-hop (as in MLD), routing, fragment, destination. */
-			return next == 0 || next == 43 || next == 44 || next == 60 ? two_bytes(head, 40, 41) : next;
+		if (ip[0] >> 4 != 6)
+			return 0;
+		/* One extension header is followed: hop-by-hop (as in MLD), routing, fragment, destination. */
+		return next == 0 || next == 43 || next == 44 || next == 60 ? header_bytes(table, head + 40)[0] : next;
 	}
 	return 0;
 }
@@ -559,7 +557,7 @@ __noinline int look_at_flow(struct table *table, u32 index)
 	if (packets >= FLOWS_EXACT) {
 		/* At random, or flows that take turns would not be seen by turns. */
 		table->random = table->random * 6364136223846793005ull + 1442695040888963407ull;
-		count->flows_due += table->random >> (64 - FLOWS_SKIP_BITS);
+		count->flows_due += table->random >> (64 - (packets < FLOWS_STORM ? FLOWS_SKIP_BITS : FLOWS_STORM_SKIP_BITS));
 	}
 	read_flow(table, count);
 	table->current.count = index | FLOW_USED;
@@ -579,8 +577,7 @@ int whydrop(u64 *ctx)
 {
 	struct trace_event_raw_kfree_skb *event = 0;
 	struct sk_buff *skb = (struct sk_buff *)ctx[0];
-	u64 location = ctx[1], rx_sk = 0;
-	u32 reason = 0;
+	u64 location = ctx[1], reason = 0, rx_sk = 0;
 
 	if (field_exists(event->reason))
 		reason = ctx[2];
@@ -617,8 +614,8 @@ int whydrop(u64 *ctx)
 	}
 
 	u16 protocol = skb->protocol;
-	u8 ip_protocol = read_ip_protocol(skb, protocol);
-	u64 second = reason | (u64)ifindex << 32;
+	u8 ip_protocol = read_ip_protocol(table, skb, protocol);
+	u64 second = reason | (u64)ifindex << 32; /* the kernel hands the enumeration over as 32 bits */
 	u64 third = netns | (u64)__builtin_bswap16(protocol) << 32 | (u64)ip_protocol << 48 | (u64)COUNT_EXACT << 56;
 	int index = hash(location, second, third) & (COUNTS - 1);
 	u64 *words = words_of(&table->counts[index]);

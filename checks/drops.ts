@@ -11,10 +11,13 @@ export default defineWatch<DropCapture>({
   title: 'Live drop capture',
   sources: ['tracepoint skb:kfree_skb', 'ss -tuwanmpe'],
   core: true,
-  async start(host, { capture }) {
+  async start(host, { capture, netns }) {
     if (capture === 'none')
       return unread('not-applicable', 'the capture is switched off (--capture none)');
-    const started = await host.startCapture({ backend: capture });
+    const started = await host.startCapture({
+      backend: capture,
+      ...(netns !== undefined && { netns }),
+    });
     if (started.status !== 'ok') return started;
     const running = started.value;
     return ok(

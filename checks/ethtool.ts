@@ -16,6 +16,8 @@ export interface Nic {
    * Absent: the driver has no statistics, or they could not be read (then the reading has a note).
    */
   readonly statistics?: ReadonlyMap<string, bigint>;
+  /** Times the watchdog of the kernel found a transmit queue stuck; all queues. Absent: unknown. */
+  readonly txTimeouts?: bigint;
   /** Read at the end of the window only: settings do not count. */
   readonly settings?: NicSettings;
 }
@@ -31,6 +33,9 @@ export interface NicSettings {
   readonly ring?: Ring;
   /** Receive queues in use; each has a ring of its own. */
   readonly rxQueues?: number;
+  readonly duplex?: 'full' | 'half';
+  /** Absent while there is no link, and where a virtual card does not tell. */
+  readonly speedMbps?: number;
 }
 
 /** Descriptors in the ring of each queue. A member is absent where ethtool prints `n/a`. */
@@ -49,7 +54,14 @@ const commandTimeoutMs = 2000;
 export default defineCheck<Nics>({
   id: 'ethtool',
   title: 'Network cards: driver statistics and rings',
-  sources: ['ethtool -S', 'ethtool -g', 'ethtool -i', `${directory}/*/device`],
+  sources: [
+    'ethtool -S',
+    'ethtool -g',
+    'ethtool -i',
+    `${directory}/*/device`,
+    `${directory}/*/queues`,
+    `${directory}/*/{speed,duplex}`,
+  ],
   timeoutMs: 10_000,
   async read(host, { phase, interfaces: asked }) {
     const names = await namesWithDevice(host, asked);
@@ -63,12 +75,16 @@ export default defineCheck<Nics>({
       for (const name of waiting) {
         const statistics = await ethtool(host, '-S', name);
         if (statistics.status === 'absent') return statistics;
-        const settings = phase === 'last' ? await readSettings(host, name) : undefined;
+        const queues = await host.list(`${directory}/${name}/queues`);
+        const queueNames = queues.status === 'ok' ? queues.value : [];
+        const txTimeouts = await readTxTimeouts(host, name, queueNames);
+        const settings = phase === 'last' ? await readSettings(host, name, queueNames) : undefined;
         if (statistics.status !== 'ok') notes.push(statistics.reason);
         nics.set(name, {
           ...(statistics.status === 'ok' && statistics.value !== ''
             ? { statistics: parseStatistics(statistics.value) }
             : {}),
+          ...(txTimeouts === undefined ? {} : { txTimeouts }),
           ...(settings === undefined ? {} : { settings }),
         });
       }
@@ -115,20 +131,51 @@ async function ethtool(
   return ok(exitCode === 0 ? stdout : '');
 }
 
-async function readSettings(host: Host, name: string): Promise<NicSettings> {
-  const [identity, rings, queues] = await Promise.all([
+/** trans_timeout of each queue (net/sched/sch_generic.c dev_watchdog, Linux 6.18). */
+async function readTxTimeouts(
+  host: Host,
+  name: string,
+  queues: readonly string[],
+): Promise<bigint | undefined> {
+  const files = queues
+    .filter((queue) => queue.startsWith('tx-'))
+    .map((queue) => `${directory}/${name}/queues/${queue}/tx_timeout`);
+  const counts = (await host.readFiles(files)).flatMap((text) =>
+    text.status === 'ok' && /^\d{1,20}\n?$/.test(text.value) ? [BigInt(text.value)] : [],
+  );
+  return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0n);
+}
+
+async function readSettings(
+  host: Host,
+  name: string,
+  queues: readonly string[],
+): Promise<NicSettings> {
+  const [identity, rings, [speed, duplex]] = await Promise.all([
     ethtool(host, '-i', name),
     ethtool(host, '-g', name),
-    host.list(`${directory}/${name}/queues`),
+    host.readFiles([`${directory}/${name}/speed`, `${directory}/${name}/duplex`]),
   ]);
   const ring = rings.status === 'ok' ? parseRing(rings.value) : undefined;
   return {
     ...(identity.status === 'ok' ? parseIdentity(identity.value) : {}),
     ...(ring === undefined ? {} : { ring }),
-    ...(queues.status === 'ok'
-      ? { rxQueues: queues.value.filter((queue) => queue.startsWith('rx-')).length }
-      : {}),
+    ...(queues.length === 0
+      ? {}
+      : { rxQueues: queues.filter((queue) => queue.startsWith('rx-')).length }),
+    ...(speed?.status === 'ok' ? parseSpeed(speed.value) : {}),
+    ...(duplex?.status === 'ok' ? parseDuplex(duplex.value) : {}),
   };
+}
+
+/** The kernel prints -1, or 2^32 - 1, where it does not know. */
+function parseSpeed(text: string): Pick<NicSettings, 'speedMbps'> {
+  return /^[1-9]\d{0,8}\n?$/.test(text) ? { speedMbps: Number(text) } : {};
+}
+
+function parseDuplex(text: string): Pick<NicSettings, 'duplex'> {
+  const duplex = text.trim();
+  return duplex === 'half' || duplex === 'full' ? { duplex } : {};
 }
 
 /**

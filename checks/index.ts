@@ -2,34 +2,48 @@
 import type { AnyCheck } from '../src/model/check.ts';
 import captures from './captures.ts';
 import conntrack from './conntrack.ts';
+import cpu from './cpu.ts';
 import drops from './drops.ts';
 import ethtool from './ethtool.ts';
 import firewall from './firewall.ts';
+import fragments from './fragments.ts';
 import link from './link.ts';
 import listeners from './listeners.ts';
+import neighbours from './neighbours.ts';
 import netlink from './netlink.ts';
+import nfqueue from './nfqueue.ts';
 import portUse from './port-use.ts';
 import qdisc from './qdisc.ts';
+import routes from './routes.ts';
 import snmp from './snmp.ts';
 import sockets from './sockets.ts';
 import sockstat from './sockstat.ts';
 import softnet from './softnet.ts';
+import subnets from './subnets.ts';
 import sysctl from './sysctl.ts';
+import xfrm from './xfrm.ts';
 
 export const checks: readonly AnyCheck[] = [
   captures,
   conntrack,
+  cpu,
   drops,
   ethtool,
   firewall,
+  fragments,
   link,
   listeners,
+  neighbours,
   netlink,
+  nfqueue,
   portUse,
   qdisc,
+  routes,
   snmp,
   sockets,
   sockstat,
   softnet,
+  subnets,
   sysctl,
+  xfrm,
 ];

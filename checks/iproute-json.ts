@@ -21,7 +21,7 @@ export function parseIprouteJson(text: string, command: string): Reading<readonl
     : unread('malformed', `${command} printed something else than a list.`);
 }
 
-function isObject(value: unknown): value is JsonObject {
+export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -37,6 +37,17 @@ export function counterOf(object: JsonObject, name: string): bigint | undefined 
   if (typeof value === 'number')
     return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
   return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined;
+}
+
+/** A BPF program: `{"id":12,"name":"drop","tag":"…"}`. */
+export interface BpfProgram {
+  readonly id: number;
+  readonly name: string;
+}
+
+export function programOf(program: JsonObject): BpfProgram | undefined {
+  const id = numberOf(program, 'id');
+  return id === undefined ? undefined : { id, name: textOf(program, 'name') ?? '' };
 }
 
 export function numberOf(object: JsonObject, name: string): number | undefined {

@@ -4,10 +4,13 @@ import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import {
   counterOf,
+  isObject,
   numberOf,
   objectOf,
   parseIprouteJson,
+  programOf,
   textOf,
+  type BpfProgram,
   type JsonObject,
 } from './iproute-json.ts';
 
@@ -45,9 +48,16 @@ const statistics = {
   txFifo: ['tx', 'fifo_errors'],
   txCarrier: ['tx', 'carrier_errors'],
   txAborted: ['tx', 'aborted_errors'],
+  /** Late collisions: only on a half-duplex link, and only if the other end is not. */
+  txWindow: ['tx', 'window_errors'],
 } as const satisfies Readonly<Record<string, readonly ['rx' | 'tx', string]>>;
 
-type Statistic = keyof typeof statistics;
+export type Statistic = keyof typeof statistics;
+
+/** As sysfs and the counters call it: `rx_crc_errors`. */
+export function statisticName(key: Statistic): string {
+  return statistics[key].join('_');
+}
 
 export interface Link extends Readonly<Record<Statistic, bigint>> {
   /** Survives a rename; a new interface of the same name has another one. */
@@ -77,14 +87,39 @@ export interface Link extends Readonly<Record<Statistic, bigint>> {
    */
   readonly lower?: string;
   readonly vlanId?: number;
+  /** Hardware address, as `02:00:00:00:00:01`. */
+  readonly address?: string;
+  /** Of a bridge: spanning tree runs on it. */
+  readonly stp?: boolean;
+  /** Of a bridge: it drops frames of VLANs that a port is not a member of. */
+  readonly vlanFiltering?: boolean;
+  /** Settings of a bridge port that keep frames from it or from others, as ip names them: `isolated`, `locked`, `no flood`. */
+  readonly portLimits?: readonly string[];
+  /** Bond: `active-backup`, `802.3ad` … */
+  readonly bondMode?: string;
+  /** Bond port: what the bond thinks of its link, `UP` or `DOWN`. */
+  readonly miiStatus?: string;
+  /** Bond of mode 802.3ad: the aggregator in use; of its ports: the one that they are in. */
+  readonly aggregator?: number;
+  /** Macvlan: how many broadcasts may wait to be copied, of the most generous one on that lower interface. */
+  readonly broadcastQueueLength?: number;
+  /** Of a VXLAN device. */
+  readonly vxlanId?: number;
   /** How many users asked for all frames (captures, bridges). Sysfs tells only 0 or 1. */
   readonly promiscuity?: number;
   /** An XDP program is attached. Unknown when iproute2 is missing. */
   readonly xdp?: boolean;
+  /** The programs and how they run. Unknown when iproute2 is missing. */
+  readonly xdpPrograms?: readonly XdpProgram[];
   /** Queue length in packets, for qdiscs and tun devices. */
   readonly txQueueLength?: number;
   /** Times the link went up or down. */
   readonly carrierChanges?: bigint;
+}
+
+export interface XdpProgram extends BpfProgram {
+  /** `generic` runs in the stack, `native` in the driver, `offload` in the card. */
+  readonly mode: 'generic' | 'native' | 'offload';
 }
 
 const command = ['ip', '-j', '-s', '-s', '-d', 'link', 'show'] as const;
@@ -108,7 +143,7 @@ export default defineCheck<Links>({
   },
   *counters({ interfaces }) {
     for (const [name, link] of interfaces) {
-      for (const key of statisticKeys) yield [`${name}.${statistics[key].join('_')}`, link[key]];
+      for (const key of statisticKeys) yield [`${name}.${statisticName(key)}`, link[key]];
       yield [`${name}.rx_otherhost`, link.rxOtherhost ?? 0n];
     }
   },
@@ -120,7 +155,7 @@ export function otherhostRise(first: Link | undefined, last: Link | undefined): 
   return rise(first.rxOtherhost ?? 0n, last.rxOtherhost);
 }
 
-const statisticKeys = Object.keys(statistics) as readonly Statistic[];
+export const statisticKeys = Object.keys(statistics) as readonly Statistic[];
 
 async function readViaIp(host: Host): Promise<Reading<Links>> {
   const run = await host.run(command, { timeoutMs: 3000 });
@@ -166,7 +201,11 @@ function linkFromJson(object: JsonObject): Link | undefined {
   const { flags } = object;
   const hasFlag = (flag: string) => Array.isArray(flags) && flags.includes(flag);
   const info = objectOf(object, 'linkinfo');
-  const portState = textOf(objectOf(info, 'info_slave_data'), 'state');
+  const kind = textOf(info, 'info_kind');
+  const data = objectOf(info, 'info_data');
+  const port = objectOf(info, 'info_slave_data');
+  const ofKind = (wanted: string, key: string) =>
+    kind === wanted ? numberOf(data, key) : undefined;
   return {
     ...readStatistics(([direction, name]) => counterOf(direction === 'rx' ? rx : tx, name)),
     ifindex,
@@ -177,20 +216,60 @@ function linkFromJson(object: JsonObject): Link | undefined {
     xdp: 'xdp' in object,
     ...defined({
       rxOtherhost: counterOf(rx, 'otherhost'),
-      kind: textOf(info, 'info_kind'),
+      xdpPrograms: xdpPrograms(objectOf(object, 'xdp')),
+      kind,
       portKind: textOf(info, 'info_slave_kind'),
-      portState,
+      portState: textOf(port, 'state'),
       master: textOf(object, 'master'),
       lower: textOf(object, 'link'),
-      vlanId:
-        textOf(info, 'info_kind') === 'vlan'
-          ? numberOf(objectOf(info, 'info_data'), 'id')
-          : undefined,
+      vlanId: ofKind('vlan', 'id'),
+      address: textOf(object, 'address'),
+      stp: flagOf(ofKind('bridge', 'stp_state')),
+      vlanFiltering: flagOf(ofKind('bridge', 'vlan_filtering')),
+      portLimits: portLimits(port),
+      bondMode: kind === 'bond' ? textOf(data, 'mode') : undefined,
+      miiStatus: textOf(port, 'mii_status'),
+      aggregator:
+        kind === 'bond'
+          ? numberOf(objectOf(data, 'ad_info'), 'aggregator')
+          : numberOf(port, 'ad_aggregator_id'),
+      broadcastQueueLength: ofKind('macvlan', 'usedbcqueuelen'),
+      vxlanId: ofKind('vxlan', 'id'),
       promiscuity: numberOf(object, 'promiscuity'),
       txQueueLength: numberOf(object, 'txqlen'),
       carrierChanges: counterOf(tx, 'carrier_changes'),
     }),
   };
+}
+
+/** XDP_ATTACHED_DRV, _SKB and _HW of include/uapi/linux/if_link.h. */
+const xdpModes: ReadonlyMap<number, XdpProgram['mode']> = new Map([
+  [1, 'native'],
+  [2, 'generic'],
+  [3, 'offload'],
+]);
+
+/** `{"mode":2,"prog":{…},"attached":[{"mode":2,"prog":{…}}]}`; `attached` is newer, and has them all. */
+function xdpPrograms(xdp: JsonObject): readonly XdpProgram[] | undefined {
+  const attached: readonly unknown[] = Array.isArray(xdp['attached']) ? xdp['attached'] : [xdp];
+  const programs = attached.filter(isObject).flatMap((entry) => {
+    const program = programOf(objectOf(entry, 'prog'));
+    const mode = xdpModes.get(numberOf(entry, 'mode') ?? 0);
+    return program === undefined || mode === undefined ? [] : [{ ...program, mode }];
+  });
+  return programs.length === 0 ? undefined : programs;
+}
+
+function flagOf(number: number | undefined): boolean | undefined {
+  return number === undefined ? undefined : number !== 0;
+}
+
+function portLimits(port: JsonObject): readonly string[] | undefined {
+  const limits = [
+    ...['isolated', 'locked'].filter((key) => port[key] === true),
+    ...(port['flood'] === false ? ['no flood'] : []),
+  ];
+  return limits.length === 0 ? undefined : limits;
 }
 
 const attributes = [
@@ -208,7 +287,7 @@ async function readViaSysfs(host: Host): Promise<Reading<Links>> {
   if (names.status !== 'ok') return names;
   const files: readonly string[] = [
     ...attributes,
-    ...statisticKeys.map((key) => `statistics/${statistics[key].join('_')}`),
+    ...statisticKeys.map((key) => `statistics/${statisticName(key)}`),
   ];
   const paths = names.value.flatMap((name) => files.map((file) => `${directory}/${name}/${file}`));
   const readings = await host.readFiles(paths);

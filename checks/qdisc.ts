@@ -1,12 +1,16 @@
 import { defineCheck } from '../src/model/check.ts';
+import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { counterOf, objectOf, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import { readFilters, type TcFilter } from './qdisc/filters.ts';
 
 const command = ['tc', '-s', '-j', 'qdisc', 'show'] as const;
 
 /** Queueing disciplines of one namespace. */
 export interface Qdiscs {
   readonly qdiscs: readonly Qdisc[];
+  /** Filters at the hooks of those devices whose hooks dropped packets since the first reading. */
+  readonly filters?: ReadonlyMap<string, readonly TcFilter[]>;
 }
 
 export interface Qdisc {
@@ -49,7 +53,7 @@ export default defineCheck<Qdiscs>({
   id: 'qdisc',
   title: 'Queueing disciplines',
   sources: [command.join(' ')],
-  async read(host) {
+  async read(host, { first }) {
     const run = await host.run(command);
     if (run.status !== 'ok') return run;
     const { stdout, exitCode } = run.value;
@@ -59,7 +63,10 @@ export default defineCheck<Qdiscs>({
         `tc -s -j qdisc failed (exit code ${exitCode}): iproute2 before 4.16 cannot print JSON, and some kernels have no qdiscs.`,
       );
     }
-    return parseQdiscs(stdout);
+    const parsed = parseQdiscs(stdout);
+    if (parsed.status !== 'ok' || first === undefined) return parsed;
+    const filters = await readFiltersOfDroppers(host, first, parsed.value);
+    return ok({ ...parsed.value, ...(filters.size > 0 && { filters }) }, parsed.notes);
   },
   *counters({ qdiscs }) {
     for (const qdisc of qdiscs) {
@@ -71,6 +78,29 @@ export default defineCheck<Qdiscs>({
     }
   },
 });
+
+/** The pseudo qdiscs that filters before and after all queues hang on. */
+export function isFilterHook({ kind }: Qdisc): boolean {
+  return kind === 'clsact' || kind === 'ingress';
+}
+
+/** More devices than these are not asked for their filters. */
+const DEVICES_ASKED = 8;
+
+async function readFiltersOfDroppers(host: Host, first: Qdiscs, last: Qdiscs) {
+  const before = new Map(
+    first.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
+  );
+  const devices = last.qdiscs
+    .filter((qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n))
+    .map(({ device }) => device)
+    .slice(0, DEVICES_ASKED);
+  return new Map(
+    await Promise.all(
+      devices.map(async (device) => [device, await readFilters(host, device)] as const),
+    ),
+  );
+}
 
 /** Output of `tc -s -j qdisc show`. */
 export function parseQdiscs(text: string): Reading<Qdiscs> {

@@ -43,8 +43,8 @@ export default defineCheck<SocketsValue>({
 
   async read(host, { phase, first }) {
     const known = first === undefined ? 0 : first.udp.size + first.raw.size;
-    if (phase === 'sample' && known > FEW_SOCKETS) {
-      return unread('not-applicable', `${known} sockets are too many to watch their queues.`);
+    if (phase === 'sample' && (known === 0 || known > FEW_SOCKETS)) {
+      return unread('not-applicable', `No queues are watched between, of ${known} sockets.`);
     }
     const table = await readTables(host);
     if (phase !== 'last' || first === undefined || table.status !== 'ok') return table;

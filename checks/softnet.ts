@@ -31,6 +31,7 @@ export default defineCheck<Softnet>({
   title: 'Packet queues of the CPUs',
   sources: [path],
   core: true,
+  hostWide: true,
   counterBits: 32,
   async read(host) {
     const text = await host.readFile(path);

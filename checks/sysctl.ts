@@ -81,6 +81,7 @@ const keys = [
   'net.ipv4.ipfrag_max_dist',
   'net.ipv4.ip_local_port_range',
   'net.ipv4.icmp_ratelimit',
+  'net.ipv4.icmp_msgs_per_sec',
   'net.ipv4.icmp_echo_ignore_all',
   'net.ipv4.neigh.default.gc_thresh1',
   'net.ipv4.neigh.default.gc_thresh2',

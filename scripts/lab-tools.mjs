@@ -10,6 +10,9 @@ const PROGRAMS = {
   ethtool: 'ethtool',
   ping: 'iputils-ping',
   perl: 'perl',
+  tshark: 'tshark',
+  bpftool: 'bpftool',
+  clang: 'clang',
 };
 
 process.env.PATH += ':/usr/sbin:/sbin';

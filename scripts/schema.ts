@@ -1,22 +1,33 @@
-// Writes docs/report.schema.json from the types in src/model/report.ts; `--check` fails instead of writing.
-import { readFileSync, writeFileSync } from 'node:fs';
+// Writes the JSON Schemas in docs/ from the types in src/model; `--check` fails instead of writing.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 import { createGenerator } from 'ts-json-schema-generator';
 
-const path = 'docs/report.schema.json';
+const documents = [
+  { name: 'report', type: 'Report', title: 'whydrop report, version 1' },
+  {
+    name: 'import',
+    type: 'ImportReport',
+    title: 'whydrop import, version 1',
+    source: 'import-report',
+  },
+  { name: 'self-check', type: 'SelfCheck', title: 'whydrop self-check, version 1' },
+];
 
-const schema = createGenerator({
-  path: 'src/model/report.ts',
-  tsconfig: 'tsconfig.json',
-  type: 'Report',
-  // Fields may be added within version 1: a reader must accept those it does not know.
-  additionalProperties: true,
-}).createSchema('Report');
+for (const { name, source = name, type, title } of documents) {
+  const schema = createGenerator({
+    path: `src/model/${source}.ts`,
+    tsconfig: 'tsconfig.json',
+    type,
+    // Fields may be added within version 1: a reader must accept those it does not know.
+    additionalProperties: true,
+  }).createSchema(type);
 
-const text = `${JSON.stringify({ title: 'whydrop report, version 1', ...schema }, undefined, 2)}\n`;
-
-if (!process.argv.includes('--check')) writeFileSync(path, text);
-else if (readFileSync(path, 'utf8') !== text) {
-  console.error(`${path} is stale: run npx tsx scripts/schema.ts and commit it`);
-  process.exitCode = 1;
+  const path = `docs/${name}.schema.json`;
+  const text = `${JSON.stringify({ title, ...schema }, undefined, 2)}\n`;
+  if (!process.argv.includes('--check')) writeFileSync(path, text);
+  else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
+    console.error(`${path} is stale: run npm run docs and commit it`);
+    process.exitCode = 1;
+  }
 }

@@ -1,5 +1,5 @@
-// Writes docs/screens/report.txt and session.txt: what a terminal shows of a real fault (a strict
-// reverse-path filter) in the lab. Needs root and a built program: npm run build && npx tsx scripts/screens.ts
+// Writes docs/screens: report.txt and session.txt, what a terminal shows of a real fault (a strict
+// reverse-path filter) in the lab, and self.txt, a self-check. Needs root and a built program: npm run build && npx tsx scripts/screens.ts
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,10 @@ try {
   const report = new Terminal(['report', '--netns', 'web'], options);
   await trafficUntil(report.ended, () => strictReversePath.traffic(pair));
   await save('report.txt', 'whydrop report --netns web', report);
+
+  const self = new Terminal(['self-check'], { ...options, env: {} });
+  await self.ended;
+  await save('self.txt', 'whydrop self-check', self);
 
   const session = new Terminal([], options);
   const talked = talk(session).finally(() => {

@@ -9,7 +9,13 @@ export default defineRule({
   needs: { softnet },
   reviewed: '2026-11-22',
   // Without loss it is a hint; with one of these it is part of the same overload.
-  consequenceOf: ['nic-rx-ring', 'softnet-backlog'],
+  consequenceOf: [
+    'nic-rx-ring',
+    'softnet-backlog',
+    'cpu-softirq-saturation',
+    'irq-rss-imbalance',
+    'vm-starved',
+  ],
   explain: {
     see: 'Column 3 of `/proc/net/softnet_stat` (`time_squeeze`) rises. Nothing is lost by that alone.',
     kernel:

@@ -1,6 +1,7 @@
 import drops from '../../checks/drops.ts';
 import link, { type Links } from '../../checks/link.ts';
 import type { Sampled } from '../../src/model/check.ts';
+import { rise } from '../../src/model/counter.ts';
 import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { etherTypeName, etherTypeNumber } from '../../src/model/ethertypes.ts';
@@ -41,7 +42,16 @@ export default defineRule({
     ],
   },
   judge({ drops, link }, { severalNetns }) {
-    const unhandled = packetsByProtocol(drops.drops.filter(isUnhandled));
+    // What a standby port of a bond refuses carries the same reason, whatever it is (rx_nohandler).
+    const refused = portsThatRefuse(link);
+    const unhandled = packetsByProtocol(
+      drops.drops.filter(
+        (drop) =>
+          isUnhandled(drop) &&
+          !(refused.size > 0 && isHandled(drop.protocol)) &&
+          !refused.has(drop.details?.interface ?? ''),
+      ),
+    );
     const findings: Finding[] = [
       {
         kind: 'benign',
@@ -66,8 +76,22 @@ function isUnhandled({ reason, location, protocol }: DropCount): boolean {
   if (!LOCATIONS.includes(location)) return false;
   if (reason !== null) return reason === 'UNHANDLED_PROTO';
   // Without reasons a tc-ingress drop looks the same, but carries IP.
-  return ![EtherType.IPv4, EtherType.IPv6, EtherType.ARP, EtherType.None].some(
+  return !isHandled(protocol);
+}
+
+function isHandled(protocol: number): boolean {
+  return [EtherType.IPv4, EtherType.IPv6, EtherType.ARP, EtherType.None].some(
     (known) => known === protocol,
+  );
+}
+
+function portsThatRefuse(link: Sampled<Links> | undefined): ReadonlySet<string> {
+  return new Set(
+    [...(link?.last.interfaces ?? [])]
+      .filter(
+        ([name, now]) => rise(link?.first.interfaces.get(name)?.rxNoHandler, now.rxNoHandler) > 0,
+      )
+      .map(([name]) => name),
   );
 }
 

@@ -117,6 +117,13 @@ function gapsOf({ name, protocol, prefix, forwarded, inputErrors }: Version, snm
   ];
 }
 
+/** Packets that came in and vanished in the IP layer of this namespace without a counter of their own. */
+export function lostInward(snmp: Sampled<Snmp>, protocol: number): number {
+  return ipGaps(snmp)
+    .filter((gap) => gap.protocol === protocol && gap.hooks.includes('prerouting'))
+    .reduce((sum, { packets }) => sum + packets, 0);
+}
+
 /** Takes `packets` off the gaps they fell into, as far as that can be told. */
 export function closeGaps(
   gaps: readonly Gap[],

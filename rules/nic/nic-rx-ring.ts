@@ -1,15 +1,15 @@
-import ethtool, { type Nics } from '../../checks/ethtool.ts';
-import link, { type Links } from '../../checks/link.ts';
+import ethtool from '../../checks/ethtool.ts';
+import link from '../../checks/link.ts';
 import softnet from '../../checks/softnet.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
-import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { Expectation, Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { budgetFix, SQUEEZES_PER_SECOND } from '../cpu/budget-fix.ts';
 import { softnetRises, worstCpu, type SoftnetRise } from '../cpu/softnet-rises.ts';
+import { cards, type Card } from './cards.ts';
 import { ringFix, seeRingFix } from './ring-fix.ts';
-import { ringLoss, type Card, type RingLoss } from './ring-loss.ts';
+import { ringLoss, type RingLoss } from './ring-loss.ts';
 
 export default defineRule({
   id: 'nic-rx-ring',
@@ -17,7 +17,7 @@ export default defineRule({
   needs: { link },
   wants: { ethtool, softnet, sysctl },
   reviewed: '2026-11-22',
-  consequenceOf: ['irq-rss-imbalance', 'cpu-softirq-saturation', 'vm-starved'],
+  consequenceOf: ['nic-rx-alloc', 'irq-rss-imbalance', 'cpu-softirq-saturation', 'vm-starved'],
   explain: {
     see: 'TCP retransmits and UDP gaps under bursts. `missed` of the interface rises, but no drop event is seen: the packet never became an skb.',
     kernel:
@@ -56,34 +56,6 @@ interface Pressure {
   /** More than on any busy host. */
   readonly often: boolean;
   readonly sysctl: Sysctl | undefined;
-}
-
-/** Network cards that were there all the time. */
-function cards(link: Sampled<Links>, ethtool: Sampled<Nics> | undefined): readonly Card[] {
-  const names = (ethtool?.last ?? likelyCards(link.last)).interfaces.keys();
-  return [...names].flatMap((name) => {
-    const first = link.first.interfaces.get(name);
-    const last = link.last.interfaces.get(name);
-    // Another device may have taken the name.
-    if (first === undefined || last === undefined || first.ifindex !== last.ifindex) return [];
-    const [nicFirst, nicLast] = [ethtool?.first, ethtool?.last].map((nics) =>
-      nics?.interfaces.get(name),
-    );
-    return { name, first: { link: first, nic: nicFirst }, last: { link: last, nic: nicLast } };
-  });
-}
-
-/** The ethtool check knows which interfaces have a device behind them; without it, those that look so. */
-function likelyCards({ interfaces }: Links): Links {
-  // A bond adds up what its ports lost.
-  const masters = new Set([...interfaces.values()].map(({ master }) => master));
-  return {
-    interfaces: new Map(
-      [...interfaces].filter(
-        ([name, { kind, loopback }]) => kind === undefined && !loopback && !masters.has(name),
-      ),
-    ),
-  };
 }
 
 function finding(card: Card, loss: RingLoss, pressure: Pressure): CauseFinding {

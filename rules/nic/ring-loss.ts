@@ -1,21 +1,17 @@
-import { sumByTemplate, type Nic } from '../../checks/ethtool.ts';
-import type { Link } from '../../checks/link.ts';
+import type { Nics } from '../../checks/ethtool.ts';
+import type { Links } from '../../checks/link.ts';
 import { nicDriver, soundsLikeRxLoss, type NicDriver } from '../../checks/nic-drivers.ts';
-import { rise } from '../../src/model/counter.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import type { CauseFinding, Observation } from '../../src/model/rule.ts';
-
-/** One interface at both ends of the window. */
-export interface Card {
-  readonly name: string;
-  readonly first: CardReading;
-  readonly last: CardReading;
-}
-
-export interface CardReading {
-  readonly link: Link;
-  /** Undefined: ethtool is missing, or told nothing. */
-  readonly nic: Nic | undefined;
-}
+import {
+  cards,
+  most,
+  standardRises,
+  statisticRises,
+  type Card,
+  type Rise,
+  type StandardRises,
+} from './cards.ts';
 
 /** Packets that a card lost because its receive ring was empty. */
 export interface RingLoss {
@@ -28,6 +24,17 @@ export interface RingLoss {
   readonly rulesOut: CauseFinding['rulesOut'];
 }
 
+/** Cards that surely lost packets to an empty ring. */
+export function ringLosses(
+  link: Sampled<Links>,
+  ethtool: Sampled<Nics> | undefined,
+): readonly Card[] {
+  return cards(link, ethtool).flatMap((card) => {
+    const loss = ringLoss(card);
+    return loss === undefined || loss.packets === 0 || loss.confidence === 'possible' ? [] : card;
+  });
+}
+
 /** What the counters of a card say about its receive ring; undefined: nothing. */
 export function ringLoss(card: Card): RingLoss | undefined {
   const driver = nicDriver(card.last.nic?.settings?.driver);
@@ -37,26 +44,11 @@ export function ringLoss(card: Card): RingLoss | undefined {
     : (descriptorLoss(driver, rises) ?? standardLoss(driver, rises));
 }
 
-/** A counter that went up in the window. */
-interface Rise {
-  readonly name: string;
-  readonly by: number;
-  readonly counter: string;
-  readonly seen: Observation;
-}
-
 interface Rises {
   /** Statistics of the driver, by template. */
   readonly statistics: readonly Rise[];
-  /** Statistics of the interface. */
-  readonly standard: Readonly<Partial<Record<keyof typeof standardNames, Rise>>>;
+  readonly standard: StandardRises;
 }
-
-const standardNames = {
-  rxMissed: 'rx_missed_errors',
-  rxFifo: 'rx_fifo_errors',
-  rxDropped: 'rx_dropped',
-} as const;
 
 /** A statistic of this driver says that descriptors were missing, and nothing else. */
 function descriptorLoss(driver: NicDriver, { statistics, standard }: Rises): RingLoss | undefined {
@@ -124,53 +116,4 @@ function guessedLoss({ statistics }: Rises): RingLoss | undefined {
     because: rises.map(({ seen }) => seen),
     rulesOut: [],
   };
-}
-
-function most(rises: readonly Rise[]): Rise | undefined {
-  return [...rises].sort((a, b) => b.by - a.by)[0];
-}
-
-function statisticRises({ name, first, last }: Card): readonly Rise[] {
-  const before = sumByTemplate(first.nic?.statistics ?? new Map());
-  return [...sumByTemplate(last.nic?.statistics ?? new Map())].flatMap(([template, now]) =>
-    toRise(
-      template,
-      `ethtool -S ${name}`,
-      `ethtool ${name}.${template}`,
-      before.get(template),
-      now,
-    ),
-  );
-}
-
-function standardRises({ name, first, last }: Card): Rises['standard'] {
-  const one = (key: keyof typeof standardNames): readonly Rise[] =>
-    toRise(
-      standardNames[key],
-      `/sys/class/net/${name}/statistics/${standardNames[key]}`,
-      `link ${name}.${standardNames[key]}`,
-      first.link[key],
-      last.link[key],
-    );
-  const [rxMissed] = one('rxMissed');
-  const [rxFifo] = one('rxFifo');
-  const [rxDropped] = one('rxDropped');
-  return {
-    ...(rxMissed === undefined ? {} : { rxMissed }),
-    ...(rxFifo === undefined ? {} : { rxFifo }),
-    ...(rxDropped === undefined ? {} : { rxDropped }),
-  };
-}
-
-function toRise(
-  name: string,
-  source: string,
-  counter: string,
-  first: bigint | undefined,
-  last: bigint,
-): readonly Rise[] {
-  const by = rise(first, last);
-  if (first === undefined || by === 0) return [];
-  const seen = { source, text: `${name} rose by ${by}`, first: String(first), last: String(last) };
-  return [{ name, by, counter, seen }];
 }

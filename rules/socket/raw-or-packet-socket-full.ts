@@ -1,7 +1,7 @@
 import captures, { type Capture } from '../../checks/captures.ts';
 import drops from '../../checks/drops.ts';
-import sockets, { type DatagramSocket } from '../../checks/sockets.ts';
 import type { SocketDetails } from '../../checks/sockets/socket.ts';
+import sockets, { type DatagramSocket } from '../../checks/sockets.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
 import { unspecified, withoutReasons } from '../benign.ts';

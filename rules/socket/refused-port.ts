@@ -25,8 +25,8 @@ interface Refusal {
 /** A client that tries again and again does so at least twice a second; scanners go from port to port. */
 const REPEATED_PER_SECOND = 2;
 const REPEATED_MIN = 10;
-/** Where ports are not known: any host on the Internet is probed about ten times a second. */
-const SCANNED_PER_SECOND = 10;
+/** Where ports are not known it may as well be somebody who looks for open ones: that is not worth a word. */
+const SCANNED_PER_SECOND = 50;
 const SCANNED_SHARE = 0.1;
 /** The kernel's default; below are the ports of services. */
 const DEFAULT_EPHEMERAL: readonly number[] = [32_768, 60_999];

@@ -19,7 +19,19 @@ export default defineRule({
   title: 'Programs send UDP faster than it leaves, and their send buffers are full',
   needs: { snmp },
   wants: { drops, qdisc, sysctl },
-  consequenceOf: ['qdisc-overlimit', 'tc-egress-drop', 'neigh-table-overflow', 'link-down-tx'],
+  // Whatever drops a datagram on its way out makes its sending fail: the same packets.
+  consequenceOf: [
+    'qdisc-overlimit',
+    'tc-egress-drop',
+    'neigh-table-overflow',
+    'link-down-tx',
+    'nic-link-flap',
+    'veth-peer',
+    'vxlan-misconfig',
+    'tun-tap-queue-full',
+    'cgroup-bpf-egress',
+    'nf-rule-drop',
+  ],
   reviewed: '2026-11-22',
   explain: {
     see: 'A program that sends UDP logs "Resource temporarily unavailable" (EAGAIN), or what it sends has gaps though no interface drops.',
@@ -47,6 +59,7 @@ export default defineRule({
         kind: 'cause',
         confidence: drops === undefined || qdisc === undefined ? 'possible' : 'likely',
         packets,
+        countedAgain: true,
         // The program is told, and may wait and send again: whether anything was lost only it knows.
         severityAtMost: 'notice',
         traffic: {

@@ -25,7 +25,7 @@ export function normaliseLocation(text: string): Location {
  * No kernel function is this long. Further beyond the last symbol, the address belongs to code that
  * /proc/kallsyms does not list (an unloaded module), or all addresses read as zero.
  */
-const maxFunctionBytes = 128 * 1024;
+export const maxFunctionBytes = 128 * 1024;
 
 export interface ResolvedSymbols {
   /** An entry for every address that was asked for. */

@@ -32,8 +32,8 @@ export function errorCode(error: unknown): string {
   return String(error);
 }
 
-/** LOCKDOWN_TRACEFS belongs to the confidentiality class (include/linux/security.h). */
-function lockedDown(): boolean {
+/** LOCKDOWN_TRACEFS and LOCKDOWN_BPF_READ_KERNEL belong to the confidentiality class (include/linux/security.h). */
+export function lockedDown(): boolean {
   try {
     return readFileSync('/sys/kernel/security/lockdown', 'utf8').includes('[confidentiality]');
   } catch {

@@ -1113,7 +1113,7 @@ export const locations: readonly KernelLocation[] = [
     title: 'TCP housekeeping under a name that can only be the nearest one',
     meaning:
       'This helper sets a timer and frees nothing: the code that does lies behind it, without a name of its own. Around it TCP frees acknowledged and abandoned data.',
-    judgement: 'usually-harmless',
+    judgement: 'harmless',
     causes: ['benign-socket-teardown'],
     confirm: [],
     kernels: '2.6 and 3.x',

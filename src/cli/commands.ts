@@ -3,6 +3,7 @@ import {
   fixOptions,
   measureOptions,
   outputOptions,
+  packetOptions,
   replayOptions,
   type OptionSpec,
 } from './options.ts';
@@ -37,6 +38,7 @@ const report: CommandSpec = {
     ...measureOptions,
     ...replayOptions,
     ...outputOptions,
+    ...packetOptions,
     { flags: '--fix', help: 'same as `whydrop fix`' },
     ...fixOptions,
   ],
@@ -44,8 +46,10 @@ const report: CommandSpec = {
     'whydrop report                      watch for 5 seconds',
     'whydrop report -d 30s -i eth0       longer, one interface',
     'whydrop report --netns web          another network namespace',
+    'whydrop report --netns all          every one of this machine',
     'whydrop report --json | jq .causes  for a program',
     'whydrop report --from lost.whydrop.gz',
+    'whydrop report --capture bpf --pcap dropped.pcapng',
   ],
   exitCodes: REPORT_EXIT_CODES,
   run: async (_, flags, interrupted) =>
@@ -114,6 +118,20 @@ export const commands: readonly CommandSpec[] = [
       (await import('./record.ts')).runRecord(flags, interrupted),
   },
   {
+    name: 'import',
+    summary: "judge another tool's output: dropwatch, perf script, retis, netstat -i",
+    arguments: [{ name: '<file>', help: 'text of any of them, or several; `-` is standard input' }],
+    options: outputOptions.filter(({ flags }) => !/--(?:quiet|no-input)\b/.test(flags)),
+    examples: [
+      'whydrop import drops.txt         prompts, mail quotes and prose are passed over',
+      'whydrop import -                 from a pipe: perf script | whydrop import -',
+      'whydrop import --json drops.txt | jq .findings',
+    ],
+    exitCodes:
+      'Exit codes: 0 nothing points at a loss, 1 some of it may be lost traffic, 3 it cannot tell.',
+    run: async (operands, flags) => (await import('./import.ts')).runImport(operands, flags),
+  },
+  {
     name: 'explain',
     summary: 'what a cause, drop reason, kernel function or counter means',
     arguments: [
@@ -136,6 +154,15 @@ export const commands: readonly CommandSpec[] = [
     examples: ['whydrop list causes', 'whydrop list checks', 'whydrop list reasons --json'],
     run: async (operands, flags) => (await import('./list.ts')).runList(operands, flags),
   },
+  {
+    name: 'self-check',
+    summary: 'what it can and cannot see on this host, and what would help',
+    options: outputOptions.filter(({ flags }) => /--(?:json|color|plain)\b/.test(flags)),
+    examples: ['whydrop self-check', 'whydrop self-check --json | jq .diagnosis'],
+    exitCodes:
+      'Exit codes: 0 a full diagnosis is possible, 1 one with something missing, 3 no verdict.',
+    run: async (_, flags) => (await import('./self-check.ts')).runSelfCheck(flags),
+  },
 ];
 
 /** Somebody is there, and has not asked for what a report gives. */
@@ -147,6 +174,6 @@ function wantsQuestions(flags: Record<string, unknown>): boolean {
     stderr.isTTY &&
     flags['input'] !== false &&
     flags['format'] === 'text' &&
-    ['json', 'from', 'output', 'quiet', 'fix'].every((name) => flags[name] === undefined)
+    ['json', 'from', 'output', 'pcap', 'quiet', 'fix'].every((name) => flags[name] === undefined)
   );
 }

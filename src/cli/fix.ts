@@ -14,7 +14,7 @@ import { layOut, planLines, previewLines, resultLines, type Line } from './fix-t
 import { Interrupted, type Interruption } from './interrupt.ts';
 import { openHost } from './open-host.ts';
 import { deliver, isPlain, lookOf, print, wantsJson } from './output.ts';
-import { diagnoseWithProgress, present, type ReportFlags } from './report.ts';
+import { deliverPackets, diagnoseWithProgress, present, type ReportFlags } from './report.ts';
 import { settleUnfinished, warnOfUnfinished } from './unfinished.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -60,6 +60,7 @@ export async function runFix(
       asks && !dryRun ? await settleUnfinished(ask, flags) : !(await warnOfUnfinished(flags));
     if (!settled && !dryRun) return REFUSED;
     const diagnosis = await diagnoseWithProgress(host, flags, interrupted.signal);
+    await deliverPackets(diagnosis, flags);
     if (!wantsJson(flags)) await present(diagnosis.report, flags);
     const { measureRequest } = await import('./measure.ts');
     const { only } = measureRequest(flags);

@@ -1,10 +1,11 @@
 import type { Progress } from '../engine/collect.ts';
 import type { Suppression } from '../engine/suppress.ts';
 import type { ReplayHost } from '../host/index.ts';
-import type { Host } from '../model/host.ts';
+import type { Host, Machine } from '../model/host.ts';
 import { checks } from '../../checks/index.ts';
 import { rules } from '../../rules/index.ts';
 import { diagnose, type DiagnoseOptions, type Diagnosis } from '../engine/diagnose.ts';
+import { diagnoseMachine } from '../engine/machine.ts';
 import type { ConfiguredSuppression } from './config.ts';
 import { DEFAULT_DURATION } from './options.ts';
 import { parseDuration, parseIgnore, presentCauseIds } from './parse.ts';
@@ -76,28 +77,31 @@ function localDate(): string {
 }
 
 export async function measure(
-  host: Host | ReplayHost,
+  target: Host | ReplayHost | Machine,
   request: MeasureRequest,
   watching: { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
 ): Promise<Diagnosis> {
-  return diagnose(host, checks, rules, {
+  const options: DiagnoseOptions = {
     version,
-    ...windowOf(host, request),
+    ...windowOf(target, request),
     capture: request.capture,
     only: request.only.map((name) => name.split('/')[0] ?? name),
     suppressions: request.ignore,
     notes: request.notes,
     ...watching,
-  });
+  };
+  return 'initial' in target && 'others' in target
+    ? diagnoseMachine(target, checks, rules, options)
+    : diagnose(target, checks, rules, options);
 }
 
 /** A recording has a window of its own, whatever the flags ask for. */
 function windowOf(
-  host: Host | ReplayHost,
+  target: Host | ReplayHost | Machine,
   { seconds, interfaces }: MeasureRequest,
 ): Pick<DiagnoseOptions, 'seconds' | 'startedAt' | 'interfaces'> {
-  if (!('header' in host)) return { seconds, startedAt: new Date(), interfaces };
-  const { header } = host;
+  if (!('header' in target)) return { seconds, startedAt: new Date(), interfaces };
+  const { header } = target;
   const recorded = header.options['interfaces'];
   return {
     seconds: header.seconds,

@@ -27,7 +27,7 @@ export const measureOptions: readonly OptionSpec[] = [
   },
   {
     flags: '-n, --netns <name>',
-    help: 'diagnose this network namespace: a name, a process id or a path',
+    help: 'diagnose this network namespace: a name, a process id or a path; `all`: every one',
     env: 'WHYDROP_NETNS',
   },
   {
@@ -38,7 +38,7 @@ export const measureOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--capture <backend>',
-    help: 'how to watch drops as they happen',
+    help: 'how to watch drops as they happen; auto is BPF, or tracefs where that is not possible',
     env: 'WHYDROP_CAPTURE',
     default: 'auto',
     choices: ['auto', 'bpf', 'tracefs', 'none'],
@@ -105,6 +105,16 @@ export const replayOptions: readonly OptionSpec[] = [
     flags: '--from <recording>',
     help: 'diagnose a recording made by `whydrop record`',
     env: 'WHYDROP_FROM',
+  },
+];
+
+export const packetOptions: readonly OptionSpec[] = [
+  {
+    flags: '--pcap <file>',
+    help:
+      'write a sample of the dropped packets as pcapng, each with its cause: the first 128 bytes, ' +
+      'user data included; needs --capture bpf',
+    env: 'WHYDROP_PCAP',
   },
 ];
 

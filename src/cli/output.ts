@@ -37,31 +37,47 @@ export async function print(text: string): Promise<void> {
 /** To stdout, or into the file asked for. @throws UsageError when it cannot be written */
 export async function deliver(text: string, { output }: OutputFlags): Promise<void> {
   if (output === undefined) await print(text);
-  else await writeReport(output, text);
+  else await writeOutput(output, text, { what: 'the report', mode: 0o644 });
 }
 
-async function writeReport(path: string, text: string): Promise<void> {
+export interface OutputFile {
+  /** `the report`: for the message of an error. */
+  readonly what: string;
+  /** Of a file that is made. */
+  readonly mode: number;
+}
+
+/** To a file, a device or a pipe. @throws UsageError when it cannot be written */
+export async function writeOutput(
+  path: string,
+  content: string | Uint8Array,
+  { what, mode }: OutputFile,
+): Promise<void> {
   try {
     const existing = await stat(path).catch(() => undefined);
     // A rename onto /dev/null or a named pipe would put a file in its place.
-    if (existing === undefined || existing.isFile()) await replaceFile(path, text);
-    else await writeFile(path, text);
+    if (existing === undefined || existing.isFile()) await replaceFile(path, content, mode);
+    else await writeFile(path, content);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(
-      `cannot write the report to ${path}: ${reason}; is ${dirname(path)} writable, and not full?`,
+      `cannot write ${what} to ${path}: ${reason}; is ${dirname(path)} writable, and not full?`,
     );
   }
 }
 
 /** The file is replaced whole or not at all; a link to it stays a link. */
-async function replaceFile(path: string, text: string): Promise<void> {
+async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const partial = `${target}.${process.pid}.partial`;
   try {
-    const file = await open(partial, 'wx', 0o644);
+    const file = await open(partial, 'wx', mode);
     try {
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();

@@ -1,16 +1,16 @@
 import type { Diagnosis } from '../engine/diagnose.ts';
-import type { Host } from '../model/host.ts';
+import type { Host, Machine } from '../model/host.ts';
 import type { Report } from '../model/report.ts';
 import { exitCodeOf } from '../engine/verdict.ts';
 import { hasJournal } from '../fix/state-directory.ts';
 import { Interrupted, type Interruption } from './interrupt.ts';
 import type { MeasureFlags } from './measure.ts';
-import { openHost } from './open-host.ts';
+import { ALL_NETNS, openHost, openWholeMachine } from './open-host.ts';
 import { deliver, fileLook, isPlain, lookOf, wantsJson, type OutputFlags } from './output.ts';
 import { withProgress } from './progress.ts';
 import { UsageError } from './usage-error.ts';
 
-export type ReportFlags = MeasureFlags & OutputFlags & { from?: string };
+export type ReportFlags = MeasureFlags & OutputFlags & { from?: string; pcap?: string };
 
 /** `whydrop report`. @returns the exit code */
 export async function runReport(
@@ -21,30 +21,36 @@ export async function runReport(
   const opening = flags.from === undefined ? open(flags) : replay(flags.from);
   // Checks and rules are many files: they are loaded while helpers enter the namespace and the
   // kernel makes trace buffers.
-  const [{ value: host, notes = [] }] = await Promise.all([opening, import('./measure.ts')]);
+  const [{ value: target, notes = [] }] = await Promise.all([opening, import('./measure.ts')]);
   try {
-    if (!host.facts.recorded && hasJournal(process.env)) {
+    if (flags.from === undefined && hasJournal(process.env)) {
       await (await import('./unfinished.ts')).warnOfUnfinished(flags);
     }
-    const { report } = await diagnoseWithProgress(host, flags, signal);
-    await present({ ...report, notes: [...notes, ...report.notes] }, flags);
+    const diagnosis = await diagnoseWithProgress(target, flags, signal);
+    const { report } = diagnosis;
+    try {
+      await deliverPackets(diagnosis, flags);
+    } finally {
+      await present({ ...report, notes: [...notes, ...report.notes] }, flags);
+    }
     return exitCodeOf(report.verdict, flags.failOn);
   } finally {
-    await host.close();
+    await target.close();
   }
 }
 
 /** Measures, with the progress on stderr that the flags allow. @throws Interrupted */
 export async function diagnoseWithProgress(
-  host: Host,
+  target: Host | Machine,
   flags: MeasureFlags & OutputFlags,
   signal: AbortSignal,
 ): Promise<Diagnosis> {
   const { measure, measureRequest } = await import('./measure.ts');
   const request = measureRequest(flags);
-  const style = host.facts.recorded ? 'none' : progressStyle(flags);
+  const isRecorded = 'facts' in target && target.facts.recorded;
+  const style = isRecorded ? 'none' : progressStyle(flags);
   const diagnosis = await withProgress(style, (onProgress) =>
-    measure(host, request, { onProgress, signal }),
+    measure(target, request, { onProgress, signal }),
   );
   if (signal.aborted) throw new Interrupted();
   return diagnosis;
@@ -71,12 +77,21 @@ async function render(report: Report, flags: OutputFlags): Promise<string> {
   return renderText(report, flags.output === undefined ? lookOf(flags) : fileLook(flags));
 }
 
+/** Writes the file of --pcap, where that is asked for. */
+export async function deliverPackets(diagnosis: Diagnosis, flags: ReportFlags): Promise<void> {
+  if (flags.pcap === undefined) return;
+  const { savePackets } = await import('./packets.ts');
+  await savePackets(flags.pcap, diagnosis, flags);
+}
+
 async function open(flags: ReportFlags): Promise<OpenedHost> {
-  return { value: await openHost(flags.netns ?? null, flags.capture) };
+  return flags.netns === ALL_NETNS
+    ? { value: await openWholeMachine(flags.capture) }
+    : { value: await openHost(flags.netns ?? null, flags.capture) };
 }
 
 interface OpenedHost {
-  readonly value: Host;
+  readonly value: Host | Machine;
   readonly notes?: readonly string[];
 }
 

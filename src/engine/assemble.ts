@@ -1,4 +1,4 @@
-import type { DropCapture, DropCount } from '../model/drops.ts';
+import type { DropCapture, DropCount, DropDetails } from '../model/drops.ts';
 import type { HostFacts } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
 import type { Report, ReportCause, ReportDrops } from '../model/report.ts';
@@ -9,9 +9,10 @@ import { fold, type UnrankedCause } from './fold.ts';
 import type { JudgedFinding, Judgement } from './judge.ts';
 import type { Placed } from './place.ts';
 import { severityOf } from './rank.ts';
+import { reconcile } from './reconcile.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, interfaceOf, ownerOf, whereaboutsOf } from './whereabouts.ts';
+import { flowsOf, inProportion, interfaceOf, ownerOf, whereaboutsOf } from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -24,6 +25,8 @@ export interface ReportOptions
 
 /** What the stages before found. */
 export interface Results {
+  /** What the report calls the namespace; `facts.netns` is how to get there. Null: it has no name. */
+  readonly name: string | null;
   readonly collected: Collected;
   /** Undefined: nobody asked for one. */
   readonly capture: Reading<DropCapture> | undefined;
@@ -35,14 +38,14 @@ export interface Results {
 
 /** Puts the results into the form of the report, with totals and verdict. */
 export function assemble(
-  { hostname, kernel, distribution, recorded, netns }: HostFacts,
-  { collected, capture, judgement, attribution, placed }: Results,
+  { hostname, kernel, distribution, recorded, root, netns }: HostFacts,
+  { name, collected, capture, judgement, attribution, placed }: Results,
   options: ReportOptions,
 ): Report {
   const { findings } = judgement;
   const { seconds } = collected;
   const owners = placed?.capture.owners;
-  const found = causesOf(findings, attribution, { netns, owners }).filter((cause) =>
+  const found = causesOf(findings, attribution, { name, netns, owners }).filter((cause) =>
     isAskedFor(cause, options.interfaces),
   );
   const suppressed = found.flatMap((cause) => {
@@ -58,18 +61,21 @@ export function assemble(
 
   const benign = benignOf(findings, attribution);
   const harmless = packetsOf(benign);
-  const unexplained = packetsOf(attribution.unexplained);
+  const [unexplainedHere, unexplainedBeside] = byInterface(attribution.unexplained, options);
+  const unexplained = packetsOf(unexplainedHere);
   // A suppressed loss is still explained: it is hidden from the verdict, not from the arithmetic.
   const explained = packetsOf(roots) + packetsOf([...hidden]);
   const dropped = explained + harmless + unexplained;
 
+  const reconciled = reconcile(collected.rises, placed?.capture, withoutEvents(findings));
+
   const report: Omit<Report, 'verdict'> = {
     schema: 'whydrop.report/1',
     tool: { name: 'whydrop', version: options.version },
-    host: { hostname, kernel, distribution, recorded },
+    host: { hostname, kernel, distribution, recorded, root },
     window: { startedAt: options.startedAt.toISOString(), seconds: round(seconds, 3) },
     scope: { netns: netns === null ? [] : [netns], interfaces: [...options.interfaces] },
-    capture: captureSummary(capture),
+    capture: captureSummary(capture, options),
     totals: { dropped, explained, benign: harmless, unexplained },
     causes: roots.map(({ countedAgain, ...cause }, index): ReportCause => ({
       rank: index + 1,
@@ -78,9 +84,10 @@ export function assemble(
       share: dropped > 0 ? cause.packets / dropped : 0,
     })),
     benign,
-    unexplained: attribution.unexplained.map(reportDrops),
-    elsewhere: elsewhereOf(attribution, placed, netns),
-    reconciliation: reconcile(findings, attribution),
+    unexplained: unexplainedHere.map(reportDrops),
+    elsewhere: elsewhereOf(attribution.elsewhere, placed, unexplainedBeside, name),
+    reconciliation: [...reconciled.rows],
+    uncounted: reconciled.uncounted.map(reportDrops),
     notJudged: judgement.notJudged.map(({ rule, missing }) => ({ rule, missing: [...missing] })),
     suppressed: suppressed.map(({ cause, reason }) => ({ id: cause.id, reason })),
     crashed: [...judgement.crashed, ...crashedChecks(collected)],
@@ -93,11 +100,15 @@ export function assemble(
 function causesOf(
   findings: readonly JudgedFinding[],
   { sources }: Attribution,
-  { netns, owners }: { readonly netns: string | null; readonly owners: DropCapture['owners'] },
+  {
+    name,
+    netns,
+    owners,
+  }: Pick<Results, 'name'> & Pick<HostFacts, 'netns'> & { readonly owners: DropCapture['owners'] },
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
-    const drops = sources.get(finding) ?? new Map<DropCount, number>();
+    const drops = inProportion(sources.get(finding) ?? new Map(), finding.packets);
     const seenOn = interfaceOf(drops);
     const owner = ownerOf(drops, owners);
     return {
@@ -108,7 +119,7 @@ function causesOf(
       packets: finding.packets,
       ...(finding.countedAgain === true && { countedAgain: true }),
       scope: {
-        ...(netns === null ? {} : { netns }),
+        ...(name === null ? {} : { netns: name }),
         ...(seenOn === undefined ? {} : { interface: seenOn }),
         ...(owner === undefined ? {} : { process: owner }),
         ...finding.scope,
@@ -148,51 +159,72 @@ function benignOf(
     .sort((a, b) => b.packets - a.packets);
 }
 
-function reconcile(
-  findings: readonly JudgedFinding[],
-  { claimed }: Attribution,
-): Report['reconciliation'] {
-  return findings.flatMap(({ finding }) => {
-    if (finding.kind !== 'cause' || finding.packets === 0) return [];
-    const counter = finding.because[0]?.source;
-    if (counter === undefined) return [];
-    const { packets } = finding;
-    return {
-      counter,
-      rise: packets,
-      byEvents: Math.min(claimed.get(finding) ?? 0, packets),
-      beforeEvents: finding.beforeEvents === true ? packets : 0,
-    };
-  });
+function withoutEvents(findings: readonly JudgedFinding[]): ReadonlySet<string> {
+  return new Set(
+    findings
+      .filter(({ finding }) => finding.kind === 'cause' && finding.beforeEvents === true)
+      .map(({ rule }) => rule.id),
+  );
+}
+
+/** Those that can have been of the interfaces asked for, and those of other ones. */
+function byInterface(
+  drops: readonly DropCount[],
+  { interfaces }: Pick<ReportOptions, 'interfaces'>,
+): readonly [readonly DropCount[], readonly DropCount[]] {
+  const isBeside = ({ details }: DropCount): boolean => {
+    const name = details?.interface ?? null;
+    return interfaces.length > 0 && name !== null && !interfaces.includes(name);
+  };
+  return [drops.filter((drop) => !isBeside(drop)), drops.filter(isBeside)];
 }
 
 function elsewhereOf(
-  attribution: Attribution,
+  unplaced: readonly DropCount[],
   placed: Placed | undefined,
-  netns: string | null,
+  ofOtherInterfaces: readonly DropCount[],
+  name: string | null,
 ): Report['elsewhere'] {
-  const elsewhere = [...attribution.elsewhere, ...(placed?.others ?? [])];
-  const here = netns === null ? 'this network namespace' : `network namespace ${netns}`;
+  const { others = [] } = placed ?? {};
+  const unselected = placed?.capture.unselected ?? 0;
+  const here = name === null ? 'this network namespace' : `network namespace ${name}`;
+  const texts = [
+    unplaced.length > 0 &&
+      `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
+        `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
+    others.some(({ details }) => isPlaced(details)) &&
+      'These packets died in other network namespaces.',
+    others.some(({ details }) => !isPlaced(details)) &&
+      'Some had neither interface nor socket: they are of no known network namespace.',
+    unselected > 0 &&
+      `${unselected} packets died in other network namespaces, where whydrop did not look: \`whydrop report --netns all\` looks into each.`,
+    ofOtherInterfaces.length > 0 && 'Nothing explains these, but they died on other interfaces.',
+  ];
+  const drops = [...unplaced, ...others, ...ofOtherInterfaces];
   return {
-    packets: packetsOf(elsewhere),
-    text:
-      elsewhere.length === 0
-        ? ''
-        : placed?.known === true
-          ? 'These packets died in other network namespaces.'
-          : `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
-            `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
-    drops: elsewhere.map(reportDrops),
+    packets: packetsOf(drops) + unselected,
+    text: texts.filter((text) => text !== false).join(' '),
+    drops: drops.map(reportDrops),
   };
 }
 
-function captureSummary(capture: Reading<DropCapture> | undefined): Report['capture'] {
+function isPlaced(details: DropDetails | undefined): boolean {
+  return details !== undefined && details.netns !== null;
+}
+
+function captureSummary(
+  capture: Reading<DropCapture> | undefined,
+  options: Pick<ReportOptions, 'capture'>,
+): Report['capture'] {
   if (capture?.status === 'ok') {
-    const { backend, events, lost } = capture.value;
-    return { backend, events, lost, unavailable: [] };
+    const { backend, events, lost, unavailable = [] } = capture.value;
+    return { backend, events, lost, unavailable: [...unavailable] };
   }
   const reason = capture?.reason ?? 'no rule asked for it';
-  return { backend: 'none', events: 0, lost: 0, unavailable: [{ backend: 'tracefs', reason }] };
+  const asked = options.capture === 'bpf' ? 'bpf' : 'tracefs';
+  const tried = capture?.tried ?? [{ way: asked, reason }];
+  const unavailable = tried.map(({ way, reason }) => ({ backend: way, reason }));
+  return { backend: 'none', events: 0, lost: 0, unavailable };
 }
 
 function checkStatuses({ evidence }: Collected): Report['checks'] {
@@ -246,7 +278,7 @@ function coreUnread(
   });
 }
 
-function reportDrops(drop: DropCount): ReportDrops {
+export function reportDrops(drop: DropCount): ReportDrops {
   const { reason, location, protocol, packets } = drop;
   return { reason, location, protocol, packets, ...whereaboutsOf(new Map([[drop, packets]])) };
 }

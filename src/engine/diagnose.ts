@@ -7,8 +7,9 @@ import type { AnyRule } from '../model/rule.ts';
 import { assemble, type ReportOptions } from './assemble.ts';
 import { attribute } from './attribute.ts';
 import { collect, type Collected, type CollectOptions } from './collect.ts';
+import { explainDrops, type ExplainedDrop } from './explained-drops.ts';
 import { judge } from './judge.ts';
-import { placeDrops } from './place.ts';
+import { isHere, placeDrops } from './place.ts';
 import { planChecks } from './plan.ts';
 
 export interface DiagnoseOptions extends CollectOptions, ReportOptions {}
@@ -17,6 +18,8 @@ export interface Diagnosis {
   readonly report: Report;
   /** How far each counter rose, by `<check id> <counter>`: what a fix is verified against. */
   readonly rises: ReadonlyMap<string, number>;
+  /** Every kind of drop that the capture saw here, as far as it tells namespaces apart. */
+  readonly drops: readonly ExplainedDrop[];
 }
 
 /** Measures, judges, attributes, ranks. Everything whydrop says comes out of here. */
@@ -26,7 +29,12 @@ export async function diagnose(
   rules: readonly AnyRule[],
   options: DiagnoseOptions,
 ): Promise<Diagnosis> {
-  const collected = await collect(host, planChecks(rules, checks), options);
+  const { netns, netnsInode } = host.facts;
+  const collected = await collect(host, planChecks(rules, checks), {
+    ...options,
+    // Who named a namespace wants to know of no other: they are counted, no more.
+    ...(netns !== null && netnsInode !== null && { netns: netnsInode }),
+  });
   options.onProgress?.({ stage: 'judging' });
   const capture = captureOf(collected);
   // By a name of its own, or inside `ip netns exec`: what counts is whether it is the initial one.
@@ -50,19 +58,23 @@ export async function diagnose(
   const attribution = attribute(judgement.findings, placed?.capture, { several });
   const report = assemble(
     host.facts,
-    { collected, capture: capture?.reading, judgement, attribution, placed },
+    { name: netns, collected, capture: capture?.reading, judgement, attribution, placed },
     options,
   );
-  return { report, rises: collected.rises };
+  const here = (placed?.capture.drops ?? []).filter((drop) =>
+    isHere(drop, host.facts.netnsInode, foreign),
+  );
+  const drops = explainDrops(here, judgement.findings, attribution);
+  return { report, rises: collected.rises, drops };
 }
 
-interface Captured {
+export interface Captured {
   readonly check: AnyCheck;
   readonly reading: Reading<DropCapture>;
   readonly tookMs: number;
 }
 
-function captureOf({ evidence }: Collected): Captured | undefined {
+export function captureOf({ evidence }: Collected): Captured | undefined {
   for (const [check, { reading, tookMs }] of evidence) {
     // The drops check is the one that watches, and its value is a DropCapture.
     if (check.kind === 'watched') {

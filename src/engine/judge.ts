@@ -32,7 +32,8 @@ export function judge(
     const wants = pick(rule.wants, evidence);
     try {
       const found = rule.judge({ ...wants.values, ...needs.values }, window);
-      findings.push(...found.map((finding) => ({ rule, finding })));
+      // Attribution knows findings by identity, and a rule may return the same one each time.
+      findings.push(...found.map((finding) => ({ rule, finding: { ...finding } })));
     } catch (error) {
       crashed.push({ id: rule.id, error: crash(error).reason });
     }

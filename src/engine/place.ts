@@ -20,22 +20,32 @@ export function placeDrops(
   foreign: boolean,
 ): Placed {
   if (netnsInode === null) return { capture, others: [], known: false };
-  const isHere = (netns: number | null): boolean =>
+  const isOurs = (netns: number | null): boolean =>
     netns === null ? !foreign : netns === netnsInode;
   const { companions } = capture;
   const ours = {
     ...capture,
-    ...(companions !== undefined && { companions: placeCompanions(companions, isHere) }),
+    ...(companions !== undefined && { companions: placeCompanions(companions, isOurs) }),
   };
   if (capture.drops.some(({ details }) => details === undefined)) {
     return { capture: ours, others: [], known: false };
   }
-  const here = ({ details }: DropCount): boolean => isHere(details?.netns ?? null);
+  const here = (drop: DropCount): boolean => isHere(drop, netnsInode, foreign);
   return {
     capture: { ...ours, drops: capture.drops.filter((drop) => here(drop)) },
     others: capture.drops.filter((drop) => !here(drop)),
     known: true,
   };
+}
+
+/** Everything is, where nothing tells namespaces apart. */
+export function isHere(
+  { details }: DropCount,
+  netnsInode: number | null,
+  foreign: boolean,
+): boolean {
+  if (netnsInode === null || details === undefined) return true;
+  return details.netns === null ? !foreign : details.netns === netnsInode;
 }
 
 function placeCompanions(all: Companions, isHere: (netns: number | null) => boolean): Companions {

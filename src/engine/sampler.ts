@@ -30,6 +30,11 @@ export class Sampler {
     return Array.from({ length: count }, (_, index) => (index + 1) * everyMs);
   }
 
+  isDue(atMs: number): boolean {
+    const everyMs = this.check.sampleEveryMs;
+    return everyMs !== undefined && atMs % everyMs === 0;
+  }
+
   async read(
     host: Host,
     phase: ReadContext<unknown>['phase'],

@@ -4,7 +4,7 @@ import type { Report, Verdict } from '../model/report.ts';
  * Unexplained drops raise a warning above both: a handful of packets is in every window of a healthy
  * host (a socket closing, a late segment), a steady stream is not.
  */
-const UNEXPLAINED_PACKETS = 20;
+export const UNEXPLAINED_PACKETS = 20;
 const UNEXPLAINED_PER_SECOND = 2;
 
 /** The worst thing found; `unknown` when nothing was found but a core source could not be read. */

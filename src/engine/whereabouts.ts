@@ -8,27 +8,97 @@ import {
 import type { ReportFlow, Whereabouts } from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 
-/** The one interface that so large a part of a cause's packets came by is named as its place. */
-const ONE_INTERFACE_SHARE = 0.9;
+/** The one interface or namespace that so large a part of a cause's packets came by is named as its place. */
+const ONE_PLACE_SHARE = 0.9;
 const ONE_OWNER_SHARE = 0.9;
+/** More of them tell no more. */
+const NAMED_NAMESPACES = 3;
 /** Flows worth naming: the busiest few. */
 const NAMED_FLOWS = 3;
 
 type Sources = ReadonlyMap<DropCount, number>;
 
+/**
+ * Drops at the edges of the window are claimed too, without being among the packets of the cause: where
+ * reading takes long, they are as many. Counts of flows are brought down to the packets.
+ */
+export function inProportion(sources: Sources, packets: number): Sources {
+  const claimed = [...sources.values()].reduce((sum, count) => sum + count, 0);
+  if (claimed <= packets || packets === 0) return sources;
+  const share = packets / claimed;
+  return new Map(
+    [...sources].map(([drop, count]) => {
+      if (drop.details === undefined) return [drop, count * share];
+      const topFlows = drop.details.topFlows.map((flow) => ({
+        ...flow,
+        packets: Math.round(flow.packets * share),
+      }));
+      return [
+        { ...drop, details: { ...drop.details, topFlows, flowsApproximate: true } },
+        count * share,
+      ];
+    }),
+  );
+}
+
 /** The interface of these drops, where the capture knows it and it is (nearly) one. */
 export function interfaceOf(sources: Sources): string | undefined {
   const packets = new Map<string, number>();
   let total = 0;
+  const names = new Map<string, string>();
   for (const [{ details }, count] of sources) {
     total += count;
-    const name = details?.interface;
-    if (name !== undefined && name !== null) packets.set(name, (packets.get(name) ?? 0) + count);
+    if (details === undefined || details.interface === null) continue;
+    // Each namespace has its own eth0.
+    const key = `${details.netns} ${details.interface}`;
+    names.set(key, details.interface);
+    packets.set(key, (packets.get(key) ?? 0) + count);
   }
   const [busiest] = [...packets].sort(([, a], [, b]) => b - a);
-  return busiest !== undefined && busiest[1] >= total * ONE_INTERFACE_SHARE
-    ? busiest[0]
+  return busiest !== undefined && busiest[1] >= total * ONE_PLACE_SHARE
+    ? names.get(busiest[0])
     : undefined;
+}
+
+/** Where drops of a cause of the whole machine were. */
+export interface NamespacesOfDrops {
+  /** Nearly all of them: its name. Absent: several, or the one without a name, or not known. */
+  readonly netns?: string;
+  readonly because: readonly Observation[];
+}
+
+/** @param names of namespaces, by inode number; null: the one that stands for the machine */
+export function namespacesOf(
+  sources: Sources,
+  names: ReadonlyMap<number | null, string | null>,
+): NamespacesOfDrops {
+  const packets = new Map<string | null, number>();
+  let total = 0;
+  for (const [{ details }, count] of sources) {
+    const inode = details?.netns ?? null;
+    const name = names.get(inode);
+    total += count;
+    if (inode !== null) {
+      const shown = name === undefined ? `inode ${inode}` : name;
+      packets.set(shown, (packets.get(shown) ?? 0) + count);
+    }
+  }
+  const ranked = [...packets].sort(([, a], [, b]) => b - a);
+  const [busiest] = ranked;
+  if (busiest === undefined) return { because: [] };
+  const one = busiest[1] >= total * ONE_PLACE_SHARE ? busiest[0] : null;
+  const shown = ranked
+    .slice(0, NAMED_NAMESPACES)
+    .map(([name, count]) => `${count} in ${name ?? 'the host itself'}`);
+  return {
+    ...(one === null ? {} : { netns: one }),
+    because: [
+      {
+        source: 'skb:kfree_skb',
+        text: `network namespaces where they died: ${shown.join(', ')}${ranked.length > shown.length ? ' …' : ''}`,
+      },
+    ],
+  };
 }
 
 /** The process whose packets these (nearly) all were, sent or to be received, where the capture knows it. */

@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 
 import type { CommandOutput, RunOptions } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
+import { here, type Within } from './visits.ts';
 
 /** Administrators' tools live in sbin, which the PATH of a plain user or of cron often lacks. */
 const DIRECTORIES = [
@@ -30,11 +31,13 @@ const KILL_GRACE_MS = 500;
  * programs before its window, and loading execa takes as long as all of them.
  *
  * @param wrapper a command that runs `argv` elsewhere (`nsenter … --`)
+ * @param within where the program is started
  */
 export async function runCommand(
   argv: readonly [string, ...string[]],
   options: RunOptions = {},
   wrapper: readonly string[] = [],
+  within: Within = here,
 ): Promise<Reading<CommandOutput>> {
   const [name] = argv;
   for (const program of new Set([name, ...wrapper.slice(0, 1)])) {
@@ -43,7 +46,7 @@ export async function runCommand(
 
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const [file = name, ...args] = [...wrapper, ...argv];
-  const ended = await execute(file, args, timeoutMs);
+  const ended = await execute(file, args, timeoutMs, within);
   if (ended === undefined)
     return unread('timeout', `${name}: no answer within ${timeoutMs / 1000} s`);
   const { error, stdout, stderr } = ended;
@@ -83,29 +86,36 @@ async function execute(
   file: string,
   args: readonly string[],
   timeoutMs: number,
+  within: Within,
 ): Promise<Ended | undefined> {
   return new Promise((resolve) => {
     const options = {
       cwd: '/',
       env: COMMAND_ENVIRONMENT,
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
       maxBuffer: MAX_OUTPUT,
     } as const;
     try {
-      const child = execFile(file, args, options, (error, stdout, stderr) => {
-        clearTimeout(deadline);
-        const timedOut = error?.killed === true && error.signal === 'SIGKILL';
-        resolve(timedOut ? undefined : { error, stdout, stderr });
-      });
+      let timedOut = false;
+      const child = within(() =>
+        execFile(file, args, options, (error, stdout, stderr) => {
+          clearTimeout(deadline);
+          // One that had ended while we were too busy to see it has answered in time.
+          resolve(timedOut && error?.signal === 'SIGKILL' ? undefined : { error, stdout, stderr });
+        }),
+      );
       // It may be gone before its input is closed.
       child.stdin?.on('error', () => undefined).end();
-      const deadline = setTimeout(() => {
-        child.unref();
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-        resolve(undefined);
-      }, timeoutMs + KILL_GRACE_MS);
+      // Not the timeout of execFile: that throws away what was printed, even by a program that ended well.
+      let deadline = setTimeout(() => {
+        timedOut = true;
+        child.kill('SIGKILL');
+        deadline = setTimeout(() => {
+          child.unref();
+          child.stdout?.destroy();
+          child.stderr?.destroy();
+          resolve(undefined);
+        }, KILL_GRACE_MS);
+      }, timeoutMs);
     } catch (error) {
       // Arguments the kernel does not take: too long, or with a NUL in them.
       resolve({

@@ -1,4 +1,4 @@
-import { mapBounded } from './bounded.ts';
+import { mapBounded } from '../model/bounded.ts';
 import type { ClosableView } from './closable.ts';
 import { runCommand } from './command.ts';
 import { listDirectory, readTextFile } from './files.ts';

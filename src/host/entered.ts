@@ -1,6 +1,6 @@
 import type { CommandOutput, RunOptions } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
-import { mapBounded } from './bounded.ts';
+import { mapBounded } from '../model/bounded.ts';
 import type { ClosableView } from './closable.ts';
 import { runCommand } from './command.ts';
 import { unreadFile } from './errno.ts';

@@ -1,10 +1,9 @@
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import os from 'node:os';
 import process from 'node:process';
 
 import type { HostFacts } from '../model/host.ts';
-import { errnoOf } from './errno.ts';
 import { readTextFile } from './files.ts';
+import { findNamespaces } from './namespaces.ts';
 
 /**
  * @param netns as the user named it; null: the namespace whydrop runs in
@@ -42,40 +41,12 @@ export function parsePrettyName(osRelease: string): string {
   return quoted.replaceAll(/\\(["'\\$`])/g, '$1');
 }
 
-/**
- * Namespaces that a process is in, or that have a name in /run/netns. One held only by an open file
- * or a bind mount elsewhere is missed. Null: only our own was seen, and some processes hide theirs.
- */
+/** Null: only our own was seen, and some processes hide theirs. */
 function countNamespaces(): number | null {
   try {
-    const own = statSync('/proc/self/ns/net');
-    const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-    const found = new Set(processes.map(namespaceOfProcess));
-    for (const name of namesOfNamespaces()) {
-      const file = statSync(`/run/netns/${name}`, { throwIfNoEntry: false });
-      // A leftover name whose namespace is gone is a plain file on another file system.
-      if (file?.dev === own.dev) found.add(`net:[${file.ino}]`);
-    }
-    const count = [...found].filter((id) => id.startsWith('net:')).length;
-    return found.has('denied') && count < 2 ? null : count;
+    const { found, someHidden } = findNamespaces();
+    return someHidden && found.size < 2 ? null : found.size;
   } catch {
     return null;
-  }
-}
-
-function namesOfNamespaces(): readonly string[] {
-  try {
-    return readdirSync('/run/netns');
-  } catch {
-    return [];
-  }
-}
-
-/** `net:[4026531840]`; `denied`; `none` for a process that has just ended. */
-function namespaceOfProcess(pid: string): string {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/net`);
-  } catch (error) {
-    return errnoOf(error) === 'EACCES' ? 'denied' : 'none';
   }
 }

@@ -137,7 +137,8 @@ async function mountSysfs(pid: number): Promise<Reading<null>> {
 function unreadComplaint(stderr: string, what: string): Unread {
   const complaint = stderr.trim().split('\n')[0] ?? '';
   if (/not permitted|permission denied/i.test(complaint)) {
-    return unread('denied', `${what}; run whydrop as root (${complaint})`);
+    const help = process.geteuid?.() === 0 ? 'not permitted, even for root' : 'run whydrop as root';
+    return unread('denied', `${what}; ${help} (${complaint})`);
   }
   // setns(2): the file is a namespace of another kind.
   const status = complaint.includes('Invalid argument') ? 'malformed' : 'absent';

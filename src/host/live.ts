@@ -26,8 +26,8 @@ import {
 export interface LiveOptions {
   /** Another network namespace: a name of `ip netns`, a process id, or a path. Null: the one we are in. */
   readonly netns: string | null;
-  /** A capture will be wanted: it is made ready while the namespace is entered. */
-  readonly willCapture?: boolean;
+  /** A capture that will be wanted: it is made ready while the namespace is entered. */
+  readonly capture?: CaptureOptions['backend'];
 }
 
 /**
@@ -36,7 +36,7 @@ export interface LiveOptions {
  */
 export async function openLiveHost(options: LiveOptions): Promise<Reading<Host>> {
   const captures = new LiveCaptures();
-  if (options.willCapture === true) captures.prepare();
+  if (options.capture !== undefined) captures.prepare(options.capture);
   const place = await findPlace(options.netns);
   if (place.status !== 'ok') {
     await captures.close();
@@ -92,7 +92,8 @@ async function initialView(ownId: string, targetId: string): Promise<ClosableVie
   return id === targetId ? undefined : directView;
 }
 
-class LiveHost implements Host {
+/** Closing it closes its views and captures. Hosts of one machine may share them. */
+export class LiveHost implements Host {
   readonly facts: HostFacts;
   readonly initial: View;
   readonly #place: Place;

@@ -10,6 +10,7 @@ export interface Namespace {
   /** Device and inode: equal for the same namespace, whatever the path. */
   readonly id: string;
   readonly inode: number;
+  readonly fd: number;
   /** Another name for the open file, good for our children while we live. */
   readonly path: string;
   /** Idempotent. */
@@ -62,6 +63,7 @@ async function openNamespace(path: string, whenMissing: string): Promise<Reading
       return ok({
         id: `${dev}:${ino}`,
         inode: ino,
+        fd: held.fd,
         path: `/proc/${process.pid}/fd/${held.fd}`,
         close: () => held.close(),
       });

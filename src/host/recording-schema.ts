@@ -5,6 +5,7 @@ import { RECORDING_FORMAT, type RecordingHeader, type RecordingLine } from './re
 const unread = z.object({
   status: z.enum(['absent', 'denied', 'timeout', 'malformed', 'not-applicable', 'crashed']),
   reason: z.string(),
+  tried: z.array(z.object({ way: z.string(), reason: z.string() })).exactOptional(),
 });
 
 function readingOf<Value extends z.ZodType>(value: Value) {
@@ -104,6 +105,8 @@ const dropCapture = z.object({
       details: dropDetails.exactOptional(),
     }),
   ),
+  unselected: count.exactOptional(),
+  unavailable: z.array(z.object({ backend: z.string(), reason: z.string() })).exactOptional(),
   companions: companions.exactOptional(),
 });
 

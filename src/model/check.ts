@@ -19,6 +19,11 @@ export interface SampledCheck<Value> extends CheckBase {
   /** One reading must end within this. */
   readonly timeoutMs: number;
   readonly sampleEveryMs?: number;
+  /**
+   * Its value is the same in every network namespace. Where several are under diagnosis it is read once,
+   * and a rule that needs it is judged once, for the whole machine.
+   */
+  readonly hostWide?: true;
   read(host: Host, context: ReadContext<Value>): Promise<Reading<Value>>;
   /** Monotonic counters in the value, under stable names, for verification and reconciliation. */
   counters?(value: Value): Iterable<readonly [name: string, value: bigint]>;
@@ -42,6 +47,8 @@ export interface WatchedCheck<Value> extends CheckBase {
 
 export interface WatchOptions {
   readonly capture: 'auto' | 'bpf' | 'tracefs' | 'none';
+  /** As in CaptureOptions. */
+  readonly netns?: number;
 }
 
 export interface Watch<Value> {

@@ -69,8 +69,37 @@ export interface HostFacts {
 }
 
 export interface CaptureOptions {
-  /** `auto` is tracefs. */
+  /** `auto`: BPF, or tracefs where that is not possible. */
   readonly backend: 'auto' | 'bpf' | 'tracefs';
+  /**
+   * Inode number of the only network namespace whose drops are wanted, those of no known namespace
+   * beside them. BPF selects in the kernel and says how many others there were; tracefs cannot.
+   */
+  readonly netns?: number;
+}
+
+/** All network namespaces of a machine, each a host of its own. */
+export interface Machine {
+  /** The initial one, which stands for the machine itself: captures run here. */
+  readonly initial: Site;
+  readonly others: readonly Site[];
+  /** Namespaces that exist, but could not be entered. */
+  readonly closed: readonly ClosedSite[];
+  close(): Promise<void>;
+}
+
+export interface Site {
+  /** For people, unlike any other; untrusted. Null: that of the machine itself. */
+  readonly name: string | null;
+  /** `facts.netns` is what `--netns` takes to get here. */
+  readonly host: Host;
+}
+
+export interface ClosedSite {
+  readonly name: string;
+  readonly inode: number;
+  /** One plain sentence. */
+  readonly reason: string;
 }
 
 export interface RunningCapture {

@@ -15,6 +15,8 @@ export interface Unread {
   readonly status: UnreadStatus;
   /** One plain sentence that says what could not be read, and what would help. */
   readonly reason: string;
+  /** Where there are several ways to look: why each was not possible, in the order tried. */
+  readonly tried?: readonly { readonly way: string; readonly reason: string }[];
 }
 
 export type UnreadStatus =

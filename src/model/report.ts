@@ -10,7 +10,14 @@ import type { UnreadStatus } from './reading.ts';
 export interface Report {
   schema: 'whydrop.report/1';
   tool: { name: 'whydrop'; version: string };
-  host: { hostname: string; kernel: string; distribution: string; recorded: boolean };
+  host: {
+    hostname: string;
+    kernel: string;
+    distribution: string;
+    recorded: boolean;
+    /** Whether whydrop ran as root. */
+    root: boolean;
+  };
   window: {
     /** ISO 8601. */
     startedAt: string;
@@ -26,7 +33,7 @@ export interface Report {
     unavailable: { backend: string; reason: string }[];
   };
   /** Packets in the window. dropped = explained + benign + unexplained. */
-  totals: { dropped: number; explained: number; benign: number; unexplained: number };
+  totals: ReportTotals;
   verdict: Verdict;
   /** Ranked: packets lost, then confidence, then severity. */
   causes: ReportCause[];
@@ -34,15 +41,26 @@ export interface Report {
   unexplained: ReportDrops[];
   /** Drops on this host that cannot be placed in the namespace under diagnosis. They do not count in totals. */
   elsewhere: { packets: number; text: string; drops: ReportDrops[] };
-  /** How much of each counter's rise the captured events explain. */
+  /** With `--netns all`: each network namespace, the worst first. Their totals add up to `totals`. */
+  namespaces?: ReportNamespace[];
+  /** Counters of loss that rose, and how much of each rise was seen as drop events. */
   reconciliation: {
+    /** With `--netns all`: where the counter rose; absent for the machine itself. */
+    netns?: string;
     counter: string;
     rise: number;
     byEvents: number;
-    /** Lost before a packet existed for the tracer (NIC ring, hardware). */
+    /** Lost without a drop event: before a packet existed for the tracer (NIC ring, hardware), or where the kernel traces nothing. */
     beforeEvents: number;
   }[];
-  notJudged: { rule: string; missing: string[] }[];
+  /** The other way round: captured drops for which no counter of loss rose, harmless ones included. */
+  uncounted: ReportDrops[];
+  notJudged: {
+    rule: string;
+    missing: string[];
+    /** With `--netns all`: in these only. */
+    namespaces?: (string | null)[];
+  }[];
   suppressed: { id: string; reason: string }[];
   /** Rules or checks of ours that failed: please report them. */
   crashed: { id: string; error: string }[];
@@ -53,10 +71,20 @@ export interface Report {
     status: 'ok' | UnreadStatus;
     reason?: string;
     notes?: string[];
+    /** Of all namespaces together. */
     tookMs: number;
+    /** With `--netns all`: in these only. */
+    namespaces?: (string | null)[];
   }[];
   /** Things that do not belong to one check: counters that went down, namespaces that cannot be told apart. */
   notes: string[];
+}
+
+export interface ReportTotals {
+  dropped: number;
+  explained: number;
+  benign: number;
+  unexplained: number;
 }
 
 export type Verdict = 'ok' | 'warning' | 'critical' | 'unknown';
@@ -88,7 +116,25 @@ export interface ReportFix extends Omit<Fix, 'steps'> {
 /** A step with the exact line an administrator would type. */
 export type ReportStep = FixStep & { readonly command: string };
 
+/** One network namespace of a machine. */
+export interface ReportNamespace {
+  /** As in `scope.netns` of its causes. Null: the initial one, which stands for the machine itself. */
+  name: string | null;
+  /** What `--netns` takes to diagnose it alone. Null: nothing, whydrop runs there; or it is gone. */
+  netns: string | null;
+  /** Inode number: `ls -L -i /run/netns/NAME`. */
+  inode: number;
+  verdict: Verdict;
+  totals: ReportTotals;
+  /** Of `totals.dropped`, those of no known namespace: the packet had neither interface nor socket. */
+  ofNoNamespace?: number;
+  /** Why nothing was read there. What died there, as far as the capture tells, is in `elsewhere`. */
+  unread?: string;
+}
+
 export interface ReportDrops extends Whereabouts {
+  /** With `--netns all`: where; absent for the machine itself, and where it cannot be told. */
+  netns?: string;
   /** Null on kernels without drop reasons. */
   reason: string | null;
   location: string;

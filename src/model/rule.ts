@@ -86,7 +86,7 @@ export interface CauseFinding {
   readonly fixes: readonly Fix[];
   /** Captured drops that this cause accounts for. */
   readonly claims: readonly Claim[];
-  /** Packets lost before the tracer could see an skb (NIC ring, hardware). */
+  /** Packets lost without a drop event: before there was an skb (NIC ring, hardware), or where the kernel traces nothing. */
   readonly beforeEvents?: true;
   /**
    * One loss shows in several counters: where this is folded under its root cause, `packets` are

@@ -1,7 +1,15 @@
-import type { Report, ReportCause, ReportDrops, ReportFix, ReportStep } from '../model/report.ts';
+import type {
+  Report,
+  ReportCause,
+  ReportDrops,
+  ReportFix,
+  ReportNamespace,
+  ReportStep,
+} from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 import { quoteArgv } from '../model/shell-quote.ts';
 import { type Content, Page, type PageOptions, type Span } from './page.ts';
+import { writeVerdict } from './verdict-box.ts';
 import { verdictText } from './verdict-text.ts';
 import {
   describeDrops,
@@ -12,6 +20,7 @@ import {
   formatRaw,
   formatSeconds,
   formatTime,
+  listNamespaces,
   lostPackets,
   meaningOfDrops,
 } from './wording.ts';
@@ -27,8 +36,12 @@ export interface TextOptions extends PageOptions {
  */
 export async function renderText(report: Report, options: TextOptions): Promise<string> {
   const page = new Page(options);
-  await writeVerdict(page, report, options.plain);
-  for (const cause of report.causes) writeCause(page, cause, options.verbose);
+  await writeVerdict(page, verdictText(report), { style: report.verdict, plain: options.plain });
+  page.paragraph([{ text: measured(report), style: 'source' }], 2);
+  for (const [cause, also] of grouped(report, options.verbose)) {
+    writeCause(page, cause, also, options.verbose);
+  }
+  writeNamespaces(page, report, options.verbose);
   writeHarmless(page, report);
   writeUnexplained(page, report, options.verbose);
   writeElsewhere(page, report, options.verbose);
@@ -40,39 +53,8 @@ export async function renderText(report: Report, options: TextOptions): Promise<
   return page.toString();
 }
 
-/** Only the verdict itself starts at the edge: no name, however it wraps, can pass for one. */
-async function writeVerdict(page: Page, report: Report, plain: boolean): Promise<void> {
-  const { word, headline, details } = verdictText(report);
-  const first: Span[] = [
-    { text: `${word}: `, style: report.verdict },
-    { text: headline, style: 'title' },
-  ];
-  if (plain) {
-    page.paragraph(first);
-    for (const detail of details) page.paragraph([detail], 2);
-  } else {
-    // Frame and padding take two columns on each side.
-    const width = page.width - 4;
-    const text = [
-      ...page.wrap(first, width),
-      ...details.flatMap((detail) => page.wrap([detail], width - 2)).map((line) => `  ${line}`),
-    ].join('\n');
-    const { default: boxen } = await import('boxen');
-    const box = boxen(text, {
-      // Else boxen asks stdout for the width, which may not be where the text goes.
-      width: page.width,
-      padding: { left: 1, right: 1 },
-      borderStyle: 'round',
-    });
-    // Painted here, because boxen decides about colour by itself.
-    const frame = (part: string): string => page.paint({ text: part, style: report.verdict });
-    page.ready(box.split('\n').map((line) => line.replaceAll(/^[╭╰].*$|^│|│$/g, frame)));
-  }
-  page.paragraph([{ text: measured(report), style: 'source' }], 2);
-}
-
 /** Where, when and how it was measured. */
-function measured({ host, window, scope, capture }: Report): string {
+function measured({ host, window, scope, capture, namespaces }: Report): string {
   const ways = {
     bpf: 'drops seen by BPF',
     tracefs: 'drops seen by tracefs',
@@ -81,7 +63,9 @@ function measured({ host, window, scope, capture }: Report): string {
   return [
     host.recorded ? `recording of ${host.hostname}` : host.hostname,
     `Linux ${host.kernel}`,
-    ...scope.netns.map((netns) => `namespace ${netns}`),
+    ...(namespaces === undefined
+      ? scope.netns.map((netns) => `namespace ${netns}`)
+      : [formatCountOf(namespaces.length, 'network namespace')]),
     ...scope.interfaces.map((name) => `interface ${name}`),
     formatTime(window.startedAt),
     ...(window.seconds > 0
@@ -91,11 +75,33 @@ function measured({ host, window, scope, capture }: Report): string {
 }
 
 const LABEL_INDENT = 3;
-const TEXT_INDENT = 12;
+export const TEXT_INDENT = 12;
 /** What belongs to a numbered fix. */
 const STEP_INDENT = TEXT_INDENT + 3;
 
-function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
+/** Causes, each with the same one in other namespaces. */
+type Grouped = readonly (readonly [ReportCause, readonly ReportCause[]])[];
+
+/** The same cause in fifty namespaces is told once, for the one that it hurts most, and the others named. */
+function grouped({ causes, namespaces }: Report, verbose: boolean): Grouped {
+  const groups: [ReportCause, ReportCause[]][] = [];
+  for (const cause of causes) {
+    const same =
+      namespaces === undefined || verbose
+        ? undefined
+        : groups.find(([{ id, scope }]) => id === cause.id && scope.netns !== cause.scope.netns);
+    if (same === undefined) groups.push([cause, []]);
+    else same[1].push(cause);
+  }
+  return groups;
+}
+
+function writeCause(
+  page: Page,
+  cause: ReportCause,
+  also: readonly ReportCause[],
+  verbose: boolean,
+): void {
   const labelled = (label: string, content: Content): void =>
     page.paragraph(content, TEXT_INDENT, [labelOf(label)]);
   const items = (label: string, contents: readonly Content[]): void => {
@@ -126,6 +132,11 @@ function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
       number: cause.fixes.length > 1 ? `${index + 1})` : '',
     });
   }
+  if (also.length > 0) {
+    const named = also.slice(0, MAX_LINES).map(alsoIn);
+    const more = also.length - named.length;
+    items('Also', more > 0 ? [...named, [`${formatCount(more)} more: -v shows all`]] : named);
+  }
   if (cause.consequences.length > 0) labelled('Follows', [consequences(cause)]);
   if (verbose) {
     items(
@@ -136,8 +147,16 @@ function writeCause(page: Page, cause: ReportCause, verbose: boolean): void {
   labelled('More', [{ text: quoteArgv(['whydrop', 'explain', cause.id]), style: 'command' }]);
 }
 
-function labelOf(label: string): Span {
+export function labelOf(label: string): Span {
   return { text: (' '.repeat(LABEL_INDENT) + label).padEnd(TEXT_INDENT), style: 'label' };
+}
+
+function alsoIn(cause: ReportCause): Content {
+  const { rank, scope, severity, confidence } = cause;
+  return [
+    `${rank}. ${describeScope(scope) || 'the host itself'}: ${loss(cause)} `,
+    { text: `[${severity} · ${confidence}]`, style: severity, tag: true },
+  ];
 }
 
 function loss({ packets, packetsPerSecond }: ReportCause): string {
@@ -226,21 +245,21 @@ const MAX_LINES = 6;
 /** Numbers stand right-aligned in these columns, texts after them. */
 const COUNT_COLUMNS = 9;
 
-function section(page: Page, title: string): void {
+export function section(page: Page, title: string): void {
   page.gap();
   page.paragraph([{ text: title, style: 'title' }]);
 }
 
-function bullet(page: Page, content: Content): void {
+export function bullet(page: Page, content: Content): void {
   page.paragraph(content, 4, ['  - ']);
 }
 
-function counted(page: Page, count: number, content: Content): void {
+export function counted(page: Page, count: number, content: Content): void {
   const columns = COUNT_COLUMNS + 2;
   page.paragraph(content, columns, [formatCount(count).padStart(COUNT_COLUMNS)]);
 }
 
-function listed<Item>(
+export function listed<Item>(
   page: Page,
   items: readonly Item[],
   verbose: boolean,
@@ -250,6 +269,36 @@ function listed<Item>(
   for (const item of shown) write(item);
   const more = items.length - shown.length;
   if (more > 0) page.paragraph([{ text: `… and ${more} more: -v lists all`, style: 'source' }], 4);
+}
+
+/** Those with nothing to tell are counted, no more. */
+function writeNamespaces(page: Page, { namespaces = [] }: Report, verbose: boolean): void {
+  if (namespaces.length === 0) return;
+  const shown = namespaces.filter(
+    ({ verdict, totals, unread }) =>
+      verbose || verdict !== 'ok' || lostPackets(totals) > 0 || unread !== undefined,
+  );
+  const quiet = namespaces.length - shown.length;
+  section(page, 'Network namespaces');
+  listed(page, shown, verbose, (namespace) => writeNamespace(page, namespace));
+  if (quiet > 0) {
+    page.paragraph([`${shown.length > 0 ? `${formatCount(quiet)} more` : 'All'}: nothing lost`], 4);
+  }
+}
+
+function writeNamespace(
+  page: Page,
+  { name, netns, verdict, totals, unread }: ReportNamespace,
+): void {
+  const lost = lostPackets(totals);
+  const harmless = totals.benign > 0 ? ` (and ${formatCount(totals.benign)} harmless)` : '';
+  const also = netns === null || netns === name ? '' : ` · --netns ${quoteArgv([netns])}`;
+  const told = unread ?? `${formatCountOf(lost, 'packet')} lost${harmless}${also}`;
+  page.paragraph(
+    [{ text: name ?? 'the host itself', style: 'title' }, `: ${told}`],
+    COUNT_COLUMNS + 4,
+    [{ text: `  ${verdict.padEnd(COUNT_COLUMNS)}`, style: verdict }],
+  );
 }
 
 function writeHarmless(page: Page, { benign }: Report): void {
@@ -282,39 +331,52 @@ function writeElsewhere(page: Page, { elsewhere }: Report, verbose: boolean): vo
 }
 
 function writeCouldNotLook(page: Page, report: Report, verbose: boolean): void {
-  const { notJudged, checks, capture } = report;
+  const { notJudged, checks, capture, host } = report;
   const moot = checks
     .filter(({ status }) => status === 'not-applicable')
     .map(({ id }) => `${id}: `);
   const rulesByMissing = new Map<string, string[]>();
-  for (const { rule, missing } of notJudged) {
+  for (const { rule, missing, namespaces } of notJudged) {
     for (const source of missing) {
       if (!verbose && moot.some((prefix) => source.startsWith(prefix))) continue;
-      rulesByMissing.set(source, [...(rulesByMissing.get(source) ?? []), rule]);
+      const where = namespaces === undefined ? source : `${listNamespaces(namespaces)}: ${source}`;
+      rulesByMissing.set(where, [...(rulesByMissing.get(where) ?? []), rule]);
     }
   }
-  const backends = verbose || capture.backend === 'none' ? capture.unavailable : [];
+  // With another capture it is a note. That of the check for drops is listed with what it could not judge.
+  const backends = capture.unavailable.filter(
+    ({ reason }) => capture.backend === 'none' && !rulesByMissing.has(`drops: ${reason}`),
+  );
   if (rulesByMissing.size === 0 && backends.length === 0) return;
 
   section(page, 'Could not look');
-  for (const { backend, reason } of backends) {
-    bullet(page, [`${backend} capture: ${reason}`]);
-  }
+  for (const unavailable of backends) bullet(page, [whyNot(unavailable)]);
   const groups = [...rulesByMissing].sort((a, b) => b[1].length - a[1].length);
   listed(page, groups, verbose, ([source, rules]) => {
     const causes = `${formatCountOf(rules.length, 'cause')} not judged`;
     const names = verbose || rules.length <= 2 ? `: ${rules.join(', ')}` : '';
     bullet(page, [source, { text: ` (${causes}${names})`, style: 'source' }]);
   });
-  if (checks.some(({ status }) => status === 'denied')) {
+  if (!host.root && checks.some(({ status }) => status === 'denied')) {
     bullet(page, ['Run it as root to see what was denied.']);
   }
 }
 
-function writeNotes(page: Page, { notes, checks, suppressed, crashed }: Report): void {
+function whyNot({ backend, reason }: Report['capture']['unavailable'][number]): string {
+  return `${backend} capture: ${reason}`;
+}
+
+function writeNotes(page: Page, report: Report): void {
+  const { notes, capture, checks, suppressed, crashed } = report;
   const lines = [
     ...notes,
-    ...checks.flatMap(({ id, notes = [] }) => notes.map((note) => `${id}: ${note}`)),
+    ...(capture.backend === 'none' ? [] : capture.unavailable.map(whyNot)),
+    ...checks.flatMap(({ id, notes = [], namespaces }) =>
+      notes.map(
+        (note) =>
+          `${namespaces === undefined ? '' : `${listNamespaces(namespaces)}: `}${id}: ${note}`,
+      ),
+    ),
     ...suppressed.map(({ id, reason }) => `Suppressed: ${id} (${reason})`),
     ...crashed.map(({ id, error }) => `whydrop's own fault, please report it: ${id}: ${error}`),
   ];
@@ -323,60 +385,70 @@ function writeNotes(page: Page, { notes, checks, suppressed, crashed }: Report):
   for (const line of lines) bullet(page, [line]);
 }
 
-function writeDetails(page: Page, { reconciliation, checks }: Report): void {
+function writeDetails(page: Page, { reconciliation, uncounted, checks }: Report): void {
   if (reconciliation.length > 0) {
     section(page, 'Counters against drop events');
     const row = (...cells: readonly string[]): string =>
       cells.map((cell) => cell.padStart(COUNT_COLUMNS)).join('');
     const write = (lead: string | Span, counter: string): void =>
-      page.paragraph([counter], COUNT_COLUMNS * 3 + 2, [lead]);
-    write({ text: row('rise', 'events', 'before'), style: 'label' }, 'counter');
-    for (const { counter, rise, byEvents, beforeEvents } of reconciliation) {
-      const numbers = [rise, byEvents, beforeEvents].map(formatCount);
-      write(row(...numbers), counter);
+      page.paragraph([counter], COUNT_COLUMNS * 4 + 2, [lead]);
+    write({ text: row('rise', 'events', 'before', 'unseen'), style: 'label' }, 'counter');
+    for (const { netns, counter, rise, byEvents, beforeEvents } of reconciliation) {
+      const unseen = rise - byEvents - beforeEvents;
+      const numbers = [rise, byEvents, beforeEvents, unseen].map(formatCount);
+      write(row(...numbers), netns === undefined ? counter : `${counter} (namespace ${netns})`);
     }
     page.paragraph(
       [
         {
-          text: 'events: seen as drop events; before: lost before the tracer could see a packet',
+          text: 'events: seen as drop events; before: lost before, or without, an event; unseen: neither',
           style: 'source',
         },
       ],
       2,
     );
   }
+  if (uncounted.length > 0) {
+    section(page, 'Drop events that no counter of loss shows');
+    for (const drop of uncounted) counted(page, drop.packets, [describeDrops(drop)]);
+  }
   if (checks.length > 0) {
     section(page, 'Checks');
-    for (const { id, status, reason, tookMs } of checks) {
+    for (const { id, status, reason, tookMs, namespaces } of checks) {
       const took = `${tookMs.toFixed(1)} ms`.padStart(COUNT_COLUMNS + 2);
       const what = status === 'ok' ? 'ok' : `${status}${reason === undefined ? '' : `: ${reason}`}`;
-      page.paragraph([{ text: id, style: 'title' }, ` ${what}`], COUNT_COLUMNS + 4, [took]);
+      const where = namespaces === undefined ? '' : ` (${listNamespaces(namespaces)})`;
+      page.paragraph([{ text: id, style: 'title' }, ` ${what}${where}`], COUNT_COLUMNS + 4, [took]);
     }
   }
 }
 
 /** What to do now, in one sentence. */
 function nextStep(report: Report): Content {
-  const { causes, host, window, verdict, checks, totals, elsewhere } = report;
-  const target = [
-    ...(report.scope.netns.length === 1 ? ['--netns', ...report.scope.netns] : []),
+  const { causes, host, window, verdict, checks, totals, elsewhere, namespaces } = report;
+  const fixable = causes.find(({ fixes }) => fixes.some(isApplicable));
+  const targetIn = (netns: string | null | undefined): string[] => [
+    ...(typeof netns === 'string' ? ['--netns', netns] : []),
     ...report.scope.interfaces.flatMap((name) => ['--iface', name]),
   ];
+  const target = targetIn(report.scope.netns[0]);
+  // Of all namespaces, only reports are made; the rest goes on in one of them.
+  const targetOf = (isIt: (namespace: ReportNamespace) => boolean): string[] =>
+    namespaces === undefined ? target : targetIn(namespaces.find(isIt)?.netns);
   const whydrop = (...argv: string[]): Span => ({
     text: quoteArgv(['whydrop', ...argv]),
     style: 'command',
   });
 
-  if (causes.some(({ fixes }) => fixes.some(isApplicable))) {
+  if (fixable !== undefined) {
+    const { netns = null } = fixable.scope;
+    const fix = whydrop('fix', ...targetOf(({ name }) => name === netns));
     return host.recorded
-      ? [
-          whydrop('fix', ...target),
-          ` on ${host.hostname} itself: a recording is no reason to write.`,
-        ]
-      : [whydrop('fix', ...target), ' shows each change, asks, applies it and measures again.'];
+      ? [fix, ` on ${host.hostname} itself: a recording is no reason to write.`]
+      : [fix, ' shows each change, asks, applies it and measures again.'];
   }
   if (verdict === 'unknown') {
-    return checks.some(({ core, status }) => core === true && status === 'denied')
+    return !host.root && checks.some(({ core, status }) => core === true && status === 'denied')
       ? ['run it as root: ', { text: 'sudo ', style: 'command' }, whydrop('report', ...target)]
       : [
           whydrop('report', '--verbose', ...target),
@@ -387,8 +459,10 @@ function nextStep(report: Report): Content {
     return ['measure the loss: ', whydrop('report', '--duration', '10s', ...target)];
   }
   if (totals.unexplained > totals.explained && verdict !== 'ok') {
+    const most = Math.max(...(namespaces ?? []).map((entry) => entry.totals.unexplained));
+    const place = targetOf((entry) => entry.totals.unexplained === most);
     return [
-      whydrop('record', '-o', 'drops.whydrop', ...target),
+      whydrop('record', '-o', 'drops.whydrop', ...place),
       ' keeps the evidence, to study it or to ask somebody.',
     ];
   }
@@ -397,14 +471,8 @@ function nextStep(report: Report): Content {
     return ['do the above by hand, then run ', whydrop('report', ...target), ' again.'];
   }
   if (first !== undefined) return [whydrop('explain', first.id), ' tells more about the cause.'];
-  if (elsewhere.packets > 0) {
-    return [
-      'look into the other namespaces: ',
-      whydrop('report', '--netns', 'NAME'),
-      '; ',
-      { text: 'ip netns', style: 'command' },
-      ' lists them.',
-    ];
+  if (elsewhere.packets > 0 && namespaces === undefined) {
+    return ['look into the other namespaces: ', whydrop('report', '--netns', 'all')];
   }
   return lostPackets(totals) > 0
     ? ['watch longer: ', whydrop('report', '--duration', '60s', ...target)]

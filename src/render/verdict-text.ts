@@ -1,4 +1,4 @@
-import type { Report, Verdict } from '../model/report.ts';
+import type { Report, ReportNamespace, Verdict } from '../model/report.ts';
 import type { UnreadStatus } from '../model/reading.ts';
 import {
   describeScope,
@@ -19,7 +19,7 @@ export interface VerdictText {
   readonly details: readonly string[];
 }
 
-const words: Readonly<Record<Verdict, string>> = {
+export const verdictWords: Readonly<Record<Verdict, string>> = {
   ok: 'OK',
   warning: 'WARNING',
   critical: 'CRITICAL',
@@ -29,7 +29,7 @@ const words: Readonly<Record<Verdict, string>> = {
 /** The verdict in words, for every format meant for people. Texts are not yet printable. */
 export function verdictText(report: Report): VerdictText {
   return {
-    word: words[report.verdict],
+    word: verdictWords[report.verdict],
     headline: headline(report),
     details: [
       ...(report.verdict === 'unknown' ? whyUnknown(report) : []),
@@ -40,9 +40,11 @@ export function verdictText(report: Report): VerdictText {
 }
 
 function headline(report: Report): string {
-  const { verdict, totals, causes, window } = report;
+  const { verdict, totals, causes, window, namespaces } = report;
   const lost = lostPackets(totals);
-  const span = `in ${formatSeconds(window.seconds)}`;
+  const places =
+    namespaces === undefined ? '' : ` in ${formatCountOf(namespaces.length, 'network namespace')}`;
+  const span = `in ${formatSeconds(window.seconds)}${lost === 0 ? places : ''}`;
   if (verdict === 'unknown') return 'Could not tell whether packets are lost';
   if (window.seconds === 0) {
     return causes.length === 0
@@ -56,7 +58,15 @@ function headline(report: Report): string {
     return `${quiet}; ${formatCountOf(totals.benign, 'drop')}, ${totals.benign === 1 ? 'harmless' : 'all harmless'}`;
   }
   const loss = `${formatCountOf(lost, 'packet')} lost ${span} (${formatRate(lost / window.seconds)})`;
-  return verdict === 'ok' ? `${loss}, too few to matter` : loss;
+  if (verdict === 'ok') return `${loss}${places}, too few to matter`;
+  const losing = namespaces?.filter((entry) => isLosing(entry)).length;
+  if (namespaces === undefined || losing === undefined) return loss;
+  return `${losing} of ${formatCountOf(namespaces.length, 'network namespace')} ${losing === 1 ? 'loses' : 'lose'} packets: ${loss}`;
+}
+
+/** More than too few to matter. */
+function isLosing({ verdict }: ReportNamespace): boolean {
+  return verdict === 'warning' || verdict === 'critical';
 }
 
 function mainCause({ causes, totals }: Report): string[] {
@@ -72,11 +82,13 @@ function mainCause({ causes, totals }: Report): string[] {
 }
 
 /** What makes the numbers less than the whole truth. */
-function limits({ capture, window, elsewhere }: Report): string[] {
+function limits({ capture, window, elsewhere, verdict }: Report): string[] {
   const lines: string[] = [];
   if (capture.backend === 'none' && window.seconds > 0) {
+    // What makes a verdict unknown stands above this line.
+    const reason = verdict === 'unknown' ? undefined : capture.unavailable.at(-1)?.reason;
     lines.push(
-      ['Drops were not watched live, only counters compared', capture.unavailable[0]?.reason]
+      ['Drops were not watched live, only counters compared', reason]
         .filter((part) => part !== undefined)
         .join(': '),
     );
@@ -103,12 +115,15 @@ const unreadOrder: readonly UnreadStatus[] = [
   'absent',
 ];
 
-function whyUnknown({ checks }: Report): string[] {
+function whyUnknown({ checks, namespaces = [] }: Report): string[] {
+  const closed = namespaces.filter(
+    ({ verdict, unread }) => verdict === 'unknown' && unread !== undefined,
+  );
   const reasons = unreadOrder.flatMap((status) =>
     checks
       .filter((check) => check.core === true && check.status === status)
       .map(({ id, reason = id }) => (status === 'crashed' ? `${id} failed: ${reason}` : reason)),
   );
-  const all = [...new Set(reasons)];
+  const all = [...new Set([...reasons, ...closed.map(({ unread = '' }) => unread)])];
   return all.length > 3 ? [...all.slice(0, 3), `… and ${all.length - 3} more, see below`] : all;
 }

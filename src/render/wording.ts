@@ -52,6 +52,15 @@ export function lostPackets(totals: Report['totals']): number {
   return totals.explained + totals.unexplained;
 }
 
+/** `web, db and 8 more`; null is the machine itself. */
+export function listNamespaces(names: readonly (string | null)[]): string {
+  const shown = names.slice(0, NAMED_NAMESPACES).map((name) => name ?? 'the host itself');
+  const more = names.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${formatCount(more)} more` : shown.join(', ');
+}
+
+const NAMED_NAMESPACES = 3;
+
 /** `namespace b, interface vb`; an empty string for the whole host. */
 export function describeScope(scope: Scope): string {
   const parts = [
@@ -71,10 +80,11 @@ export function describeDrops(drops: Omit<ReportDrops, 'packets'>): string {
   const { reason, location, protocol, flows = [] } = drops;
   const where = reason === null ? location : `${reason} @ ${location}`;
   const by = drops.interface === undefined ? '' : ` on ${drops.interface}`;
+  const netns = drops.netns === undefined ? '' : `, namespace ${drops.netns}`;
   const [busiest] = flows;
   const whose =
     busiest === undefined ? '' : `, ${flows.length > 1 ? 'most often ' : ''}${busiest.flow}`;
-  return `${where}, ${etherTypeName(protocol)}${by}${whose}`;
+  return `${where}, ${etherTypeName(protocol)}${by}${netns}${whose}`;
 }
 
 /** What such drops are, in a phrase: by their reason, or else by the function. Undefined: not known. */

@@ -15,6 +15,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import type { Report } from '../../src/model/report.ts';
+import { readPcapng } from '../unit/render/pcapng-reader.ts';
 import { isRoot, shell, whydrop, type Ended } from './program.ts';
 
 /** Could not tell, or bad usage. */
@@ -97,7 +98,7 @@ describe('bad usage says what to do and ends with 3', () => {
     ['report --duration 2h', /--duration 2h: write/],
     ['report --duration 61m', /one hour is the longest/],
     ['report --only nonsense', /no such cause; `whydrop list causes`/],
-    ['report --ignore rpfilter@eth0', /no such cause; did you mean ip-rpfilter\?/],
+    ['report --ignore rpfilter@eth0', /no such cause; did you mean ip-rpfilter or/],
     ['explain nonsense', /no such cause, drop reason, .*; `whydrop list causes`/],
     ['explain ListenOverflow', /did you mean ListenOverflows or /],
     ['explain', /missing required argument 'name'\n.*whydrop explain --help/],
@@ -107,6 +108,11 @@ describe('bad usage says what to do and ends with 3', () => {
     ['report --netns /dev/null', /\/dev\/null is not a network namespace/],
     ['report --from /nonsense', /\/nonsense: no such file/],
     ['record', /needs a file: whydrop record -o/],
+    [
+      'fix --dry-run --netns all',
+      /--netns all is for `whydrop report`.* --netns \/run\/netns\/all/,
+    ],
+    ['record -o x --netns all', /--netns all is for `whydrop report`/],
     ['fix --from x', /a recording is never a reason to change this machine/],
     ['report --fix --from x', /a recording is never a reason to change this machine/],
     ['--fix --from x', /a recording is never a reason to change this machine/],
@@ -254,6 +260,84 @@ describe('a reader that leaves, a disk that is full', () => {
   });
 });
 
+describe('--pcap', () => {
+  /** A recording of one packet that BPF saw. */
+  async function onePacket(): Promise<string> {
+    const [header = ''] = (await readFile(recording, 'utf8')).split('\n', 1);
+    const details = {
+      netns: null,
+      ifindex: 1,
+      interface: 'lo',
+      ipProtocol: 17,
+      topFlows: [],
+      flowCount: 0,
+      flowsApproximate: false,
+      samples: [{ timeUs: 1_795_325_458_828_391, link: 'network', length: 20, bytes: 'RQAA' }],
+      stack: [],
+    };
+    const drop = {
+      reason: 'NO_SOCKET',
+      location: '__udp4_lib_rcv',
+      protocol: 0x0800,
+      packets: 1,
+      edgePackets: 0,
+      details,
+    };
+    const capture = { backend: 'bpf', events: 1, lost: 0, hasReasons: true, drops: [drop] };
+    const answer = (op: string, value: unknown) => ({
+      phase: 'first',
+      view: 'namespace',
+      op,
+      key: 'drops',
+      result: { status: 'ok', value },
+    });
+    const lines = [
+      answer('capture-start', null),
+      { op: 'wait', from: 0, to: 1000 },
+      answer('capture-stop', capture),
+      { op: 'end' },
+    ].map((line) => JSON.stringify(line));
+    const path = join(directory, 'packet.whydrop');
+    await writeFile(path, [header, ...lines, ''].join('\n'));
+    return path;
+  }
+
+  test('writes what the capture kept, for its owner', async () => {
+    const file = join(directory, 'packet.pcapng');
+    const args = ['report', '--from', await onePacket(), '--pcap', file];
+    const { stdout, stderr } = await whydrop(args);
+    expect(stdout).toMatch(/^Next: /m);
+    expect(stderr).toBe(`Wrote 1 of 1 dropped packet to ${file}. It holds user data.\n`);
+    expect((await lstat(file)).mode & 0o777).toBe(0o600);
+    expect(readPcapng(await readFile(file)).packets).toMatchObject([
+      { interface: 'lo', bytes: Buffer.from('RQAA', 'base64'), length: 20 },
+    ]);
+    expect((await whydrop([...args, '-q'])).stderr).toBe('');
+  });
+
+  test('without packets there is no file, and the report is as ever', async () => {
+    const file = join(directory, 'none.pcapng');
+    const unwatched = join(directory, 'unwatched.whydrop');
+    await whydrop(['record', '-d', '100ms', '--capture', 'none', '-o', unwatched]);
+    const { stdout, stderr } = await whydrop(['report', '--from', unwatched, '--pcap', file]);
+    expect(stdout).toBe((await whydrop(['report', '--from', unwatched])).stdout);
+    expect(stderr).toMatch(
+      /^whydrop: .*none\.pcapng is not written: only --capture bpf keeps.*\n$/,
+    );
+    await expect(lstat(file)).rejects.toThrow('ENOENT');
+  });
+
+  test('a file that cannot be written does not cost the report', async () => {
+    const from = ['report', '--from', await onePacket()];
+    for (const path of ['/dev/full', join(directory, 'missing/x')]) {
+      const { exitCode, stdout, stderr } = await whydrop([...from, '--pcap', path]);
+      expect(exitCode).toBe(UNKNOWN);
+      expect(stdout).toMatch(/^Next: /m);
+      expect(stderr).toMatch(/^whydrop: cannot write the packets to .*: (?:ENOSPC|ENOENT)/);
+    }
+  });
+});
+
 describe('colour and plain text, off a terminal', () => {
   const report = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     whydrop(['report', '--from', recording, ...args], { env });
@@ -327,7 +411,7 @@ describe('without root', () => {
     const { stdout } = await whydrop(['report', '-d', '200ms', '--json'], { asNobody: true });
     const { verdict, capture, checks, notJudged } = JSON.parse(stdout) as Report;
     expect(verdict).not.toBe('ok');
-    expect(capture).toMatchObject({ backend: 'none', unavailable: [{ backend: 'tracefs' }] });
+    expect(capture.backend).toBe('none');
     expect(checks.find(({ id }) => id === 'drops')).toMatchObject({ status: 'denied' });
     expect(notJudged.length).toBeGreaterThan(0);
   });

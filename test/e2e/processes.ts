@@ -32,6 +32,29 @@ export async function tracefsInstances(): Promise<readonly string[]> {
   return stdout.split('\n').filter((name) => name.startsWith('whydrop-'));
 }
 
+/** Ids of the BPF programs that a process holds. */
+export async function bpfPrograms(pid: number): Promise<readonly number[]> {
+  const directory = `/proc/${pid}/fdinfo`;
+  const ids = new Set<number>();
+  for (const fd of await readdir(directory)) {
+    const text = await readFile(`${directory}/${fd}`, 'utf8').catch(() => '');
+    const id = /^prog_id:\s*(\d+)$/m.exec(text)?.[1];
+    if (id !== undefined) ids.add(Number(id));
+  }
+  return [...ids];
+}
+
+/** Waits until none of the programs is in the kernel: it frees them a moment after their last holder ends. */
+export async function bpfUnloaded(ids: readonly number[]): Promise<void> {
+  for (const id of ids) {
+    await eventually(`BPF program ${id} is unloaded`, async () => {
+      const show = ['prog', 'show', 'id', String(id)];
+      const { exitCode } = await execa('/usr/sbin/bpftool', show, { reject: false });
+      return exitCode !== 0;
+    });
+  }
+}
+
 /** Asks again and again: processes end, and the kernel frees, a moment later. */
 export async function eventually(
   what: string,

@@ -19,13 +19,18 @@ export interface Options {
   /** Without root, whoever runs the tests. */
   readonly asNobody?: boolean;
   readonly cwd?: string;
+  /** A command that runs the program: `unshare`, `setpriv` …, with its arguments. */
+  readonly prefix?: readonly string[];
 }
 
 /** Starts the program as a user would, without a terminal and with nothing of our environment. */
-export function start(args: readonly string[], { env = {}, asNobody = false, cwd }: Options = {}) {
+export function start(
+  args: readonly string[],
+  { env = {}, asNobody = false, cwd, prefix = [] }: Options = {},
+) {
   const command = [process.execPath, PROGRAM, ...args];
   const drop = ['setpriv', '--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', '--'];
-  const [file = '', ...rest] = asNobody && isRoot ? [...drop, ...command] : command;
+  const [file = '', ...rest] = [...prefix, ...(asNobody && isRoot ? drop : []), ...command];
   return execa(file, rest, {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
     extendEnv: false,

@@ -1,7 +1,14 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { makePair } from '../lab/network.ts';
 import { labMissing } from '../lab/requirements.ts';
-import { descendants, eventually, isAlive, tracefsInstances } from './processes.ts';
+import {
+  bpfPrograms,
+  bpfUnloaded,
+  descendants,
+  eventually,
+  isAlive,
+  tracefsInstances,
+} from './processes.ts';
 import { start, whydrop } from './program.ts';
 
 const missing = await labMissing();
@@ -31,17 +38,21 @@ async function instancesOf(pid: number): Promise<readonly string[]> {
 
 describe.skipIf(missing !== null)(`signals${missing === null ? '' : ` (${missing})`}`, () => {
   test.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const)('%s in the window ends it at once, with nothing left', async (signal, code) => {
+    ['SIGINT', 130, 'tracefs'],
+    ['SIGINT', 130, 'bpf'],
+    ['SIGTERM', 143, 'tracefs'],
+    ['SIGHUP', 129, 'bpf'],
+  ] as const)('%s in the window ends it at once, with nothing left', async (signal, code, by) => {
     const pair = await makePair();
     onTestFinished(() => pair.cleanUp.run());
     // Another namespace needs a helper process.
-    const { child, pid, instances } = await reportUntil('Watch drops', ['--netns', pair.b]);
+    const args = ['--netns', pair.b, '--capture', by];
+    const { child, pid, instances } = await reportUntil('Watch drops', args);
     const helpers = await descendants(pid);
     expect(helpers).not.toEqual([]);
-    expect(await instances()).toHaveLength(1);
+    const programs = await bpfPrograms(pid);
+    expect(await instances()).toHaveLength(by === 'tracefs' ? 1 : 0);
+    expect(programs.length > 0).toBe(by === 'bpf');
 
     const sentAt = performance.now();
     child.kill(signal);
@@ -50,13 +61,14 @@ describe.skipIf(missing !== null)(`signals${missing === null ? '' : ` (${missing
     expect({ exitCode, stdout }).toEqual({ exitCode: code, stdout: '' });
     expect(stderr).not.toContain('fault of whydrop');
     expect(await instances()).toEqual([]);
+    await bpfUnloaded(programs);
     for (const helper of helpers) {
       await eventually(`helper ${helper} ends`, async () => !(await isAlive(helper)));
     }
   });
 
   test.each(['Start the live', 'Read counters'])('SIGINT at "%s"', async (stage) => {
-    const { child, instances } = await reportUntil(stage);
+    const { child, instances } = await reportUntil(stage, ['--capture', 'tracefs']);
     child.kill('SIGINT');
     const { exitCode, stdout } = await child;
     expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: '' });
@@ -64,23 +76,36 @@ describe.skipIf(missing !== null)(`signals${missing === null ? '' : ` (${missing
   });
 
   test('a second SIGINT ends it where it stands, and removes the capture', async () => {
-    const { child, instances } = await reportUntil('Watch drops');
+    const { child, instances } = await reportUntil('Watch drops', ['--capture', 'tracefs']);
     child.kill('SIGINT');
     child.kill('SIGINT');
     expect((await child).exitCode).toBe(130);
     expect(await instances()).toEqual([]);
   });
 
-  test('after kill -9 the next start removes what is left', async () => {
-    const { child, pid, instances } = await reportUntil('Watch drops');
-    const helpers = await descendants(pid);
+  test('kill -9 leaves no BPF program', async () => {
+    const { child, pid, instances } = await reportUntil('Watch drops', ['--capture', 'bpf']);
+    const programs = await bpfPrograms(pid);
+    expect(programs).not.toEqual([]);
     child.kill('SIGKILL');
     await child;
-    for (const helper of helpers) {
-      await eventually(`helper ${helper} ends`, async () => !(await isAlive(helper)));
-    }
-    expect(await instances()).toHaveLength(1);
-    await whydrop(['report', '-d', '10ms']);
+    await bpfUnloaded(programs);
     expect(await instances()).toEqual([]);
   });
+
+  test.each(['tracefs', 'auto'])(
+    'after kill -9 the next start by %s removes what is left',
+    async (next) => {
+      const { child, pid, instances } = await reportUntil('Watch drops', ['--capture', 'tracefs']);
+      const helpers = await descendants(pid);
+      child.kill('SIGKILL');
+      await child;
+      for (const helper of helpers) {
+        await eventually(`helper ${helper} ends`, async () => !(await isAlive(helper)));
+      }
+      expect(await instances()).toHaveLength(1);
+      await whydrop(['report', '-d', '10ms', '--capture', next]);
+      expect(await instances()).toEqual([]);
+    },
+  );
 });

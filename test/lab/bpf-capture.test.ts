@@ -138,7 +138,7 @@ test.skipIf(missing !== null)(
     expect(drop?.details?.flowsApproximate).toBe(true);
     const [top] = drop?.details?.topFlows ?? [];
     expect(top).toMatchObject({ source: '11.1.2.3', ports: { source: 777, destination: 5000 } });
-    // One packet in some 32 is looked at; what is seen of a flow is multiplied.
+    // One packet in some 128 is looked at; what is seen of a flow is multiplied.
     expect(top?.packets).toBeGreaterThan(80_000);
     expect(top?.packets).toBeLessThan(120_000);
   },

@@ -7,7 +7,8 @@ export interface Fault {
   readonly name: string;
   /** Cause id that must be the only one. */
   readonly cause: string;
-  readonly confidence: Confidence;
+  /** Under tracefs, which does not tell namespaces, some causes are less sure. */
+  readonly confidence: Confidence | Readonly<Record<Backend, Confidence>>;
   /** What else of the cause's scope must be told under each capture, beside the receiver's namespace. */
   readonly scope?: Scope;
   /** Interface that the BPF capture must tell. Default: vb. Null: none, the packets died apart from one. */
@@ -17,6 +18,8 @@ export interface Fault {
    * or tracefs knows it by its drops alone, which may then be those of a neighbour. Absent: runs beside others.
    */
   readonly alone?: string;
+  /** Those that can tell this cause. Absent: all. */
+  readonly captures?: readonly Backend[];
   /** Settings and programs that make the fault; undone by the pair's clean-up. */
   setUp?(pair: Pair): Promise<unknown>;
   /** Traffic that hits the fault, about a second of it: the window is as long. */

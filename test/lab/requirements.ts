@@ -10,9 +10,12 @@ const PROGRAMS = [
   'conntrack',
   'ethtool',
   'perl',
+  'bpftool',
   'taskset',
   'nstat',
   'ping',
+  'tshark',
+  'clang',
 ];
 
 /**

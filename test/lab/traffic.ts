@@ -157,22 +157,30 @@ export async function serve(
 
 const FRAMES = `
 use strict; use Socket;
-my ($interface, $packets, $hex) = @ARGV;
-my $frame = pack('H*', $hex);
+my ($interface, $packets, @hex) = @ARGV;
+my @frames = map { pack('H*', $_) } @hex;
 socket(my $s, 17, SOCK_RAW, unpack('n', pack('S', 3))) or die $!;
 open(my $f, '<', "/sys/class/net/$interface/ifindex") or die $!;
-my $address = pack('SnLSCCa8', 17, 3, <$f>, 0, 0, 6, substr($frame, 0, 6));
-for (1 .. $packets) { defined(send($s, $frame, 0, $address)) or die $!; select(undef, undef, undef, 0.001) }
+my $address = pack('SnLSCCa8', 17, 3, <$f>, 0, 0, 6, substr($frames[0], 0, 6));
+for (1 .. $packets) { defined(send($s, $frames[$_ % @frames], 0, $address)) or die $!; select(undef, undef, undef, 0.001) }
 `;
 
-/** Sends a raw Ethernet frame (hexadecimal, with its header) some times, a millisecond apart. */
+/** Sends raw Ethernet frames (hexadecimal, with their headers), a millisecond apart, one after the other in turn. */
 export async function sendFrames(
   from: string,
   iface: string,
   packets: number,
-  hex: string,
+  ...hex: readonly string[]
 ): Promise<void> {
-  await runPerl(from, FRAMES, [iface, String(packets), hex]);
+  await runPerl(from, FRAMES, [iface, String(packets), ...hex]);
+}
+
+/** Waits, within the window, for what the kernel does in its own time. */
+export async function until(done: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!(await done())) {
+    if (Date.now() > end) throw new Error('the kernel did not do it');
+  }
 }
 
 /** The same traffic, again and again, until `done` settles. */

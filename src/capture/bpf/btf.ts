@@ -40,7 +40,8 @@ export class Btf {
    * of that name. Of several, the first.
    */
   enumeration(name: string): ReadonlyMap<number, string> | undefined {
-    return this.enumerations((candidate) => candidate === name)[0];
+    const offset = this.#find(Kind.Enum, name);
+    return offset === undefined ? undefined : this.#members(offset);
   }
 
   /** All enumerations whose name is wanted. */
@@ -77,9 +78,22 @@ export class Btf {
   }
 
   #find(kind: number, name: string): number | undefined {
+    const nameAt = this.#findString(name);
+    if (nameAt === undefined) return undefined;
     return this.#offsets.find(
-      (offset) => this.#kind(offset) === kind && this.#name(offset) === name,
+      (offset) => this.#uint32(offset) === nameAt && this.#kind(offset) === kind,
     );
+  }
+
+  /** Where names refer to for this text: it is there once (btf__dedup). Faster than to decode all names. */
+  #findString(text: string): number | undefined {
+    const inBase = this.#base === undefined ? undefined : this.#base.#findString(text);
+    if (inBase !== undefined) return inBase;
+    // There is a zero in front of each but the first.
+    if (this.#string(this.#firstString) === text) return this.#firstString;
+    const at = this.#bytes.indexOf(`\0${text}\0`, this.#stringsAt, 'latin1') + 1;
+    const end = this.#stringsAt + this.#stringBytes;
+    return at === 0 || at > end ? undefined : at - this.#stringsAt + this.#firstString;
   }
 
   /** `sk_buff` for a pointer to one; empty for what has no name. */

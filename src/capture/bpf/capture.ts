@@ -9,7 +9,7 @@ import { Btf } from './btf.ts';
 import { attachCompanions, type AttachedCompanions } from './companion-program.ts';
 import { companionsFrom } from './companions.ts';
 import { addressesOf, dropKinds } from './drop-kinds.ts';
-import { loadLibBpf } from './libbpf.ts';
+import { loadLibBpf, type LibBpf } from './libbpf.ts';
 import { attachProgram, type AttachedProgram, type RawCapture } from './program.ts';
 import { givesReasons, kernelReasons } from './reason-names.ts';
 
@@ -18,6 +18,21 @@ export interface BpfCaptureOptions {
   readonly netns?: number;
   /** Number of an interface, best along with `netns`: numbers repeat between namespaces. Likewise. */
   readonly ifindex?: number;
+}
+
+/** What a capture needs before it asks the kernel for anything. Cheap when called again. */
+export async function findBpf(): Promise<Reading<LibBpf>> {
+  const types = findTypes();
+  return types.status === 'ok' ? loadLibBpf() : types;
+}
+
+/** @returns path of the kernel's own BTF */
+export function findTypes(): Reading<string> {
+  if (existsSync(vmlinuxPath)) return ok(vmlinuxPath);
+  return unread(
+    'absent',
+    `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
+  );
 }
 
 /**
@@ -30,13 +45,7 @@ export interface BpfCaptureOptions {
 export async function startBpfCapture(
   options: BpfCaptureOptions = {},
 ): Promise<Reading<RunningCapture>> {
-  if (!existsSync(vmlinuxPath)) {
-    return unread(
-      'absent',
-      `Cannot watch drops by BPF: this kernel does not describe its types (${vmlinuxPath}, CONFIG_DEBUG_INFO_BTF).`,
-    );
-  }
-  const lib = await loadLibBpf();
+  const lib = await findBpf();
   if (lib.status !== 'ok') return lib;
   const netns = options.netns ?? 0;
   const attached = attachProgram(lib.value, { netns, ifindex: options.ifindex ?? 0 });
@@ -44,16 +53,22 @@ export async function startBpfCapture(
   const program = attached.value;
   const companions = attachCompanions(lib.value, netns);
 
+  let vmlinux: Reading<Btf> | undefined;
   let stopped: Promise<Reading<DropCapture>> | undefined;
   return ok({
-    mark: (moment) => program.setWindow(moment === 'window-open'),
-    stop: () => (stopped ??= stop(program, companions)),
+    mark(moment) {
+      program.setWindow(moment === 'window-open');
+      // Needed at the end only. While the window passes there is time for it.
+      if (moment === 'window-open') setImmediate(() => (vmlinux ??= readVmlinux()));
+    },
+    stop: () => (stopped ??= stop(program, companions, () => vmlinux ?? readVmlinux())),
   });
 }
 
 async function stop(
   program: AttachedProgram,
   companions: Reading<AttachedCompanions>,
+  types: () => Reading<Btf>,
 ): Promise<Reading<DropCapture>> {
   const raw = program.finish();
   const told = companions.status === 'ok' ? companionsFrom(companions.value.finish()) : undefined;
@@ -61,7 +76,7 @@ async function stop(
   const capture = raw.value;
   const locations = new Locations(readKallsyms);
   await locations.learn([...addressesOf(capture)]);
-  const vmlinux = readVmlinux();
+  const vmlinux = types();
   if (vmlinux.status !== 'ok') return vmlinux;
   const hasReasons = givesReasons(vmlinux.value);
   const drops = dropKinds(capture, {
@@ -99,8 +114,8 @@ function reasonsOf(capture: RawCapture): ReadonlySet<number> {
 
 const vmlinuxPath = '/sys/kernel/btf/vmlinux';
 
-/** 10 to 20 ms of work, so not when the capture starts. */
-function readVmlinux(): Reading<Btf> {
+/** 20 to 30 ms of work, so not when the capture starts. */
+export function readVmlinux(): Reading<Btf> {
   try {
     return ok(new Btf(readFileSync(vmlinuxPath)));
   } catch (error) {

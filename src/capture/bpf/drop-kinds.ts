@@ -54,7 +54,8 @@ export function dropKinds(capture: RawCapture, names: Names): readonly DropCount
     kind.flowsApproximate ||= count.flowsApproximate;
     for (const flow of count.flows) addFlow(kind, flow);
   }
-  for (const sample of capture.samples.toSorted((a, b) => a.timeNs - b.timeNs)) {
+  const packets = capture.samples.filter(isPacket);
+  for (const sample of packets.toSorted((a, b) => a.timeNs - b.timeNs)) {
     const kind = kindOf(sample);
     if (kind !== undefined && kind.samples.length < samplesPerKind) kind.samples.push(sample);
   }
@@ -80,6 +81,11 @@ export function dropKinds(capture: RawCapture, names: Names): readonly DropCount
     });
   }
   return drops.sort((a, b) => b.packets - a.packets);
+}
+
+/** Buffers between Unix sockets have no EtherType, and what is said there is nobody's business. */
+function isPacket({ protocol }: RawSample): boolean {
+  return protocol !== EtherType.None;
 }
 
 /** One kind of drop on all CPUs. */

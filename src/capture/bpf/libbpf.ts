@@ -40,16 +40,22 @@ export function loadLibBpf(): Promise<Reading<LibBpf>> {
   return (loaded ??= load());
 }
 
-async function load(): Promise<Reading<LibBpf>> {
-  let koffi: Koffi;
+/** What calls libbpf from here. */
+export async function loadKoffi(): Promise<Reading<Koffi>> {
   try {
-    koffi = (await import('koffi')).default;
+    return ok((await import('koffi')).default);
   } catch {
     return unread(
       'absent',
       'The optional package koffi, which calls libbpf, is not installed or has no build for this machine: npm install koffi.',
     );
   }
+}
+
+async function load(): Promise<Reading<LibBpf>> {
+  const loadedKoffi = await loadKoffi();
+  if (loadedKoffi.status !== 'ok') return loadedKoffi;
+  const koffi = loadedKoffi.value;
   const library = firstOf(['libbpf.so.1', 'libbpf.so.0'], (name) => koffi.load(name));
   if (library === undefined) {
     return unread(

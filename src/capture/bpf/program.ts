@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ok, unread, type Reading } from '../../model/reading.ts';
-import { notPermitted } from '../unavailable.ts';
+import { lockedDown, notPermitted } from '../unavailable.ts';
 import {
   parseSample,
   parseSite,
@@ -205,6 +205,8 @@ const firstErrorAddress = 2n ** 64n - 4095n;
 export function failure(lib: LibBpf, errno: number): Reading<never> {
   const name = lib.errorName(errno);
   const messages = lib.takeMessages();
+  // Then the verifier refuses helpers that read memory, which says nothing to the user.
+  if (lockedDown()) return notPermitted(cannot, 'CAP_BPF and CAP_PERFMON');
   const refusal = verifierVerdict(messages);
   if (refusal !== null) {
     return unread('absent', `${cannot}: this kernel does not accept the program (${refusal}).`);

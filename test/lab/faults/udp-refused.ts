@@ -58,26 +58,6 @@ export default [
     lost: ({ b }) => nstat(b, 'UdpInErrors'),
   },
   {
-    name: 'UDP: the memory of all sockets is used up',
-    cause: 'udp-mem-exhausted',
-    confidence: 'certain',
-    alone: 'the limit is host-wide',
-    async setUp(pair) {
-      await setHostWide(pair.cleanUp, '/proc/sys/net/ipv4/udp_mem', '1 2 3');
-      await serve(pair, 'stuck');
-      await sendUdp({ from: pair.a, to: RECEIVER, port: PORT, packets: 100, perSecond: 0 });
-    },
-    traffic: steady,
-    // No counter of the namespace tells (6.18.44); a new socket begins with 0.
-    lost: async ({ b }) =>
-      Number((await inside(b, 'cat /proc/net/udp')).trim().split(/\s+/).at(-1)),
-    cure: {
-      fix: 'udp-mem-exhausted',
-      capture: 'tracefs',
-      restart: (pair) => serve(pair, 'reads'),
-    },
-  },
-  {
     name: 'UDP: a program that sends faster than the line',
     cause: 'udp-sndbuf',
     confidence: 'likely',

@@ -111,6 +111,31 @@ test('settings are read at the end of the window only', async () => {
   expect(nic?.settings).toBeUndefined();
 });
 
+test.each([
+  ['1000\n', 'full\n', { speedMbps: 1000, duplex: 'full' }],
+  ['-1\n', 'unknown\n', {}],
+  ['4294967295x', 'half', { duplex: 'half' }],
+])('speed %j, duplex %j', async (speed, duplex, expected) => {
+  const recorded = recordedNic('e1000-6.12', 'eth1', 'last');
+  const sysfs = '/sys/class/net/eth1';
+  const files = { ...recorded.files, [`${sysfs}/speed`]: speed, [`${sysfs}/duplex`]: duplex };
+  const nic = await readNic({ ...recorded, files }, 'eth1');
+  const { speedMbps, duplex: told } = nic?.settings ?? {};
+  expect({ speedMbps, duplex: told }).toEqual({
+    speedMbps: undefined,
+    duplex: undefined,
+    ...expected,
+  });
+});
+
+test('stuck transmit queues are added up, and unknown where no queue tells', async () => {
+  const recorded = recordedNic('e1000-6.12', 'eth1', 'first');
+  expect((await readNic(recorded, 'eth1'))?.txTimeouts).toBeUndefined();
+  const queue = (number: number) => `/sys/class/net/eth1/queues/tx-${number}/tx_timeout`;
+  const files = { ...recorded.files, [queue(0)]: '2\n', [queue(1)]: '3\n', [queue(2)]: 'x\n' };
+  expect((await readNic({ ...recorded, files }, 'eth1'))?.txTimeouts).toBe(5n);
+});
+
 test('hundreds of virtual interfaces start no process, and no ethtool is no trouble there', async () => {
   const files = Object.fromEntries(
     Array.from({ length: 300 }, (_, index) => [`/sys/class/net/veth${index}/mtu`, '1500\n']),

@@ -70,6 +70,53 @@ test('reads what a real ip prints', async () => {
   });
 });
 
+test('settings of virtual devices and their ports', async () => {
+  const { interfaces } = await interfacesOf({
+    commands: {
+      [command]: JSON.stringify([
+        entry('br0', {
+          linkinfo: { info_kind: 'bridge', info_data: { stp_state: 1, vlan_filtering: 0 } },
+        }),
+        entry('p0', {
+          address: '62:5b:3d:d4:3e:0a',
+          linkinfo: {
+            info_kind: 'veth',
+            info_slave_kind: 'bridge',
+            info_slave_data: { state: 'learning', flood: false, isolated: true, locked: false },
+          },
+        }),
+        entry('bond0', {
+          linkinfo: {
+            info_kind: 'bond',
+            info_data: { mode: '802.3ad', ad_info: { aggregator: 3 } },
+          },
+        }),
+        entry('eth1', {
+          linkinfo: {
+            info_slave_kind: 'bond',
+            info_slave_data: { state: 'BACKUP', mii_status: 'DOWN', ad_aggregator_id: 4 },
+          },
+        }),
+        entry('mv0', {
+          linkinfo: { info_kind: 'macvlan', info_data: { bcqueuelen: 2, usedbcqueuelen: 1000 } },
+        }),
+        entry('vx0', { linkinfo: { info_kind: 'vxlan', info_data: { id: 42 } } }),
+      ]),
+    },
+  });
+  expect(interfaces.get('br0')).toMatchObject({ stp: true, vlanFiltering: false });
+  expect(interfaces.get('br0')).not.toHaveProperty('portLimits');
+  expect(interfaces.get('p0')).toMatchObject({
+    address: '62:5b:3d:d4:3e:0a',
+    portState: 'learning',
+    portLimits: ['isolated', 'no flood'],
+  });
+  expect(interfaces.get('bond0')).toMatchObject({ bondMode: '802.3ad', aggregator: 3 });
+  expect(interfaces.get('eth1')).toMatchObject({ miiStatus: 'DOWN', aggregator: 4 });
+  expect(interfaces.get('mv0')).toMatchObject({ broadcastQueueLength: 1000 });
+  expect(interfaces.get('vx0')).toMatchObject({ vxlanId: 42 });
+});
+
 test('each statistic has its own place', async () => {
   const rx = {
     packets: 1,
@@ -119,7 +166,11 @@ test('each statistic has its own place', async () => {
 
 test('sees XDP programs and captures', async () => {
   const object = entry('eth0', { xdp: { mode: 2, prog: { id: 106 } }, promiscuity: 2 });
-  expect(await onlyLink(object)).toMatchObject({ xdp: true, promiscuity: 2 });
+  expect(await onlyLink(object)).toMatchObject({
+    xdp: true,
+    xdpPrograms: [{ id: 106, name: '', mode: 'generic' }],
+    promiscuity: 2,
+  });
 });
 
 test('counters carry the name of the interface, whatever it is', async () => {

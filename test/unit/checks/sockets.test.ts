@@ -185,6 +185,7 @@ test('does not watch the queues of thousands of sockets', async () => {
     sockets.read(host, { phase: 'sample', first: many(count), interfaces: [] });
   expect(await sample(2000)).toMatchObject({ status: 'ok' });
   expect(await sample(2001)).toMatchObject({ status: 'not-applicable' });
+  expect(await sample(0)).toMatchObject({ status: 'not-applicable' });
 });
 
 test('ss: buffer and first owner by inode, with details on the same line or the next', () => {

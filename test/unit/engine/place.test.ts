@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { placeDrops } from '../../../src/engine/place.ts';
-import { flowsOf, interfaceOf, ownerOf, whereaboutsOf } from '../../../src/engine/whereabouts.ts';
+import {
+  flowsOf,
+  inProportion,
+  interfaceOf,
+  ownerOf,
+  whereaboutsOf,
+} from '../../../src/engine/whereabouts.ts';
 import type { Companions, PeerEvents } from '../../../src/model/companions.ts';
 import { EtherType, type DropCount, type DropDetails } from '../../../src/model/drops.ts';
 import { captureOf } from './scripted.ts';
@@ -65,6 +71,21 @@ test('one interface is named when nine of ten packets came by it, and not below'
   expect(interfaceOf(new Map([[drop(9), 9]]))).toBeUndefined();
 });
 
+test('eth0 of two namespaces are two interfaces', () => {
+  const web = drop(5, {});
+  const db = drop(5, { netns: HERE + 1 });
+  expect(interfaceOf(new Map([[web, 5]]).set(db, 5))).toBeUndefined();
+});
+
+test('flows are brought down to the packets of the cause: the edges of the window are claimed too', () => {
+  const flow = { source: '10.0.0.1', destination: '10.0.0.2', packets: 300 };
+  const sources = new Map([[drop(300, { topFlows: [flow] }), 300]]);
+  const told = (packets: number) => flowsOf(inProportion(sources, packets))[0]?.text;
+  expect(told(100)).toMatch(/^about 100 of them/);
+  expect(told(300)).toMatch(/^300 of them/);
+  expect(inProportion(sources, 0)).toBe(sources);
+});
+
 test('flows are named busiest first, and said to be estimates when they are', () => {
   const flow = (packets: number, source: string) => ({
     source,
@@ -80,6 +101,24 @@ test('flows are named busiest first, and said to be estimates when they are', ()
   const estimate = drop(9, { topFlows: [flow(9, '10.0.0.1')], flowsApproximate: true });
   expect(flowsOf(new Map([[estimate, 9]]))[0]?.text).toMatch(/^about 9 of them/);
   expect(flowsOf(new Map([[drop(9), 9]]))).toEqual([]);
+});
+
+test('a flow is told by what distinguishes it: VLAN, ARP operation, type of ICMP', () => {
+  const ends = { source: '10.0.0.1', destination: '10.0.0.2', packets: 1 };
+  const told = (protocol: number, details: Partial<DropDetails>): unknown => {
+    const kind = { ...drop(1, details), protocol };
+    return whereaboutsOf(new Map([[kind, 1]]));
+  };
+  const arp = told(EtherType.ARP, { ipProtocol: null, topFlows: [{ ...ends, arpOperation: 1 }] });
+  expect(arp).toEqual({
+    interface: 'eth0',
+    flows: [{ flow: 'ARP request 10.0.0.1 → 10.0.0.2', packets: 1 }],
+  });
+  const icmp = { ...ends, vlan: 7, icmp: { type: 3, code: 1 } };
+  expect(told(EtherType.IPv4, { ipProtocol: 1, topFlows: [icmp] })).toMatchObject({
+    flows: [{ flow: 'VLAN 7 ICMP type 3 code 1 10.0.0.1 → 10.0.0.2' }],
+  });
+  expect(whereaboutsOf(new Map([[drop(9), 9]]))).toEqual({});
 });
 
 test('what sockets told is placed, too', () => {
@@ -135,22 +174,4 @@ test('one process is named when nine of ten packets were its own, and not below'
   expect(ownerOf(dropsOf(flow(10, 56)), owners)).toBeUndefined();
   expect(ownerOf(dropsOf(flow(10, 55)), undefined)).toBeUndefined();
   expect(ownerOf(new Map([[drop(10), 10]]), owners)).toBeUndefined();
-});
-
-test('a flow is told by what distinguishes it: VLAN, ARP operation, type of ICMP', () => {
-  const ends = { source: '10.0.0.1', destination: '10.0.0.2', packets: 1 };
-  const told = (protocol: number, details: Partial<DropDetails>): unknown => {
-    const kind = { ...drop(1, details), protocol };
-    return whereaboutsOf(new Map([[kind, 1]]));
-  };
-  const arp = told(EtherType.ARP, { ipProtocol: null, topFlows: [{ ...ends, arpOperation: 1 }] });
-  expect(arp).toEqual({
-    interface: 'eth0',
-    flows: [{ flow: 'ARP request 10.0.0.1 → 10.0.0.2', packets: 1 }],
-  });
-  const icmp = { ...ends, vlan: 7, icmp: { type: 3, code: 1 } };
-  expect(told(EtherType.IPv4, { ipProtocol: 1, topFlows: [icmp] })).toMatchObject({
-    flows: [{ flow: 'VLAN 7 ICMP type 3 code 1 10.0.0.1 → 10.0.0.2' }],
-  });
-  expect(whereaboutsOf(new Map([[drop(9), 9]]))).toEqual({});
 });

@@ -50,7 +50,7 @@ export function report(causes: ReportCause[], recorded = false): Report {
   return {
     schema: 'whydrop.report/1',
     tool: { name: 'whydrop', version: '0' },
-    host: { hostname: 'h', kernel: '6.18', distribution: '', recorded },
+    host: { hostname: 'h', kernel: '6.18', distribution: '', recorded, root: true },
     window: { startedAt: '2026-11-21T23:00:00.000Z', seconds: 5 },
     scope: { netns: [], interfaces: [] },
     capture: { backend: 'none', events: 0, lost: 0, unavailable: [] },
@@ -61,6 +61,7 @@ export function report(causes: ReportCause[], recorded = false): Report {
     unexplained: [],
     elsewhere: { packets: 0, text: '', drops: [] },
     reconciliation: [],
+    uncounted: [],
     notJudged: [],
     suppressed: [],
     crashed: [],

@@ -51,6 +51,16 @@ test('so is one that would only be run through a wrapper', async () => {
   });
 });
 
+test('what a program answered in time is not lost when we come late to see it', async () => {
+  const answer = runCommand(['echo', 'hi'], { timeoutMs: 300 });
+  // As if another check parsed a huge answer meanwhile: nobody reads, all timers are due after it.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200);
+  expect(await answer).toEqual({
+    status: 'ok',
+    value: { stdout: 'hi\n', stderr: '', exitCode: 0 },
+  });
+});
+
 test('a program that does not answer is a timeout', async () => {
   expect(await runCommand(['sleep', '60'], { timeoutMs: 50 })).toEqual({
     status: 'timeout',

@@ -38,6 +38,8 @@ const capture: DropCapture = {
     { reason: 'NO_SOCKET', location: 'f', protocol: 2048, packets: 2, edgePackets: 0 },
     { reason: null, location: '0xff', module: 'm', protocol: 0, packets: 1, edgePackets: 1 },
   ],
+  unselected: 4,
+  unavailable: [{ backend: 'bpf', reason: 'no libbpf' }],
   companions: {
     fullSockets: {
       rows: [
@@ -122,7 +124,9 @@ function countingHost(options: { foreign: boolean; canCapture: boolean }): Host 
     },
     now: () => clock,
     startCapture: async () =>
-      options.canCapture ? ok(running, ['started']) : unread('denied', 'needs root'),
+      options.canCapture
+        ? ok(running, ['started'])
+        : { ...unread('denied', 'needs root'), tried: [{ way: 'bpf', reason: 'no libbpf' }] },
     close: async () => undefined,
   };
   return { ...host, ...(options.foreign && { initial: view('initial') }) };

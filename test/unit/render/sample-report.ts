@@ -9,6 +9,7 @@ export const sampleReport: Report = {
     kernel: '6.18.44',
     distribution: 'Debian GNU/Linux 12 (bookworm)',
     recorded: false,
+    root: false,
   },
   window: { startedAt: '2026-11-21T23:00:00.000Z', seconds: 5.01 },
   scope: { netns: ['b'], interfaces: [] },
@@ -172,6 +173,7 @@ export const sampleReport: Report = {
     },
     { counter: 'vb rx_missed_errors', rise: 17, byEvents: 0, beforeEvents: 17 },
   ],
+  uncounted: [{ reason: 'NO_SOCKET', location: 'ping_rcv', protocol: 0x0800, packets: 2 }],
   notJudged: [
     { rule: 'nic-rx-ring', missing: ['ethtool: not installed. Install the package ethtool.'] },
     { rule: 'nic-tx-ring', missing: ['ethtool: not installed. Install the package ethtool.'] },

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { findLocation } from '../../../src/catalogue/locations.ts';
-import type { Report } from '../../../src/model/report.ts';
+import type { Report, ReportCause, ReportNamespace } from '../../../src/model/report.ts';
 import { renderText, type TextOptions } from '../../../src/render/text.ts';
 import { sampleReport } from './sample-report.ts';
 
@@ -25,6 +25,7 @@ const quiet: Report = {
   unexplained: [],
   elsewhere: { packets: 0, text: '', drops: [] },
   reconciliation: [],
+  uncounted: [],
   notJudged: [],
   suppressed: [],
   crashed: [],
@@ -127,6 +128,28 @@ describe('verdict', () => {
   });
 });
 
+test('a capture that is not the best is a note; none is a source that could not be looked at', async () => {
+  const unavailable = [{ backend: 'bpf', reason: 'No libbpf.' }];
+  const second = { ...quiet, capture: { ...quiet.capture, backend: 'tracefs', unavailable } };
+  const lines = await linesOf(second as Report);
+  expect(lines.slice(lines.indexOf('Notes'))[1]).toBe('  - bpf capture: No libbpf.');
+  expect(lines).not.toContain('Could not look');
+
+  const blind = { ...quiet, capture: { ...quiet.capture, backend: 'none', unavailable } };
+  const could = await linesOf(blind as Report);
+  expect(could.slice(could.indexOf('Could not look'))[1]).toBe('  - bpf capture: No libbpf.');
+  expect(could).not.toContain('Notes');
+});
+
+test('root is not told to become root', async () => {
+  const checks = [{ id: 'drops', core: true, status: 'denied', reason: 'No.', tookMs: 1 }];
+  const notJudged = [{ rule: 'r', missing: ['drops: No.'] }];
+  const denied = { ...quiet, verdict: 'unknown', checks, notJudged } as Report;
+  expect((await linesOf(denied)).join('\n')).toMatch(/Run it as root[^]*run it as root: sudo/);
+  const root = { ...denied, host: { ...denied.host, root: true } };
+  expect((await linesOf(root)).join('\n')).not.toMatch(/as root/);
+});
+
 describe('cause', () => {
   test('heading, labels, evidence, commands', async () => {
     const lines = await linesOf(sampleReport, { width: 120 });
@@ -220,7 +243,7 @@ describe('sections', () => {
     const lines = await linesOf(sampleReport, { verbose: true });
     for (const line of [
       '   Not      ip-martian: the martian counters did not move',
-      '   12,300   12,300        0  TcpExtIPReversePathFilter',
+      '   12,300   12,300        0        0  TcpExtIPReversePathFilter',
       '  5012.3 ms  drops ok',
       '     0.0 ms  wireless not-applicable: no such interface here.',
     ]) {
@@ -275,7 +298,7 @@ describe('next step', () => {
 
   test('other namespaces, when the drops are there', async () => {
     expect(await nextOf({ ...quiet, elsewhere: sampleReport.elsewhere })).toBe(
-      'Next: look into the other namespaces: whydrop report --netns NAME; ip netns lists them.',
+      'Next: look into the other namespaces: whydrop report --netns all',
     );
   });
 
@@ -283,6 +306,100 @@ describe('next step', () => {
     const totals = { dropped: 500, explained: 0, benign: 0, unexplained: 500 };
     expect(await nextOf({ ...quiet, verdict: 'warning', totals })).toMatch(
       /^Next: whydrop record -o drops\.whydrop --netns b/,
+    );
+  });
+});
+
+describe('all namespaces of a machine', () => {
+  const lossless = { dropped: 0, explained: 0, benign: 0, unexplained: 0 };
+  const loss = { dropped: 300, explained: 300, benign: 0, unexplained: 0 };
+  const inNamespace = (netns: string, rank: number): ReportCause => ({
+    ...firstCause,
+    rank,
+    packets: 300,
+    scope: { netns, interface: 'eth0' },
+  });
+  const machine: Report = {
+    ...quiet,
+    scope: { netns: ['all'], interfaces: [] },
+    verdict: 'critical',
+    totals: { ...loss, dropped: 2700, explained: 2700 },
+    causes: Array.from({ length: 9 }, (_, index) => inNamespace(`c${index}`, index + 1)),
+    namespaces: [
+      ...Array.from({ length: 9 }, (_, index): ReportNamespace => ({
+        name: `c${index}`,
+        netns: `${100 + index}`,
+        inode: 4026532000 + index,
+        verdict: 'critical',
+        totals: loss,
+      })),
+      {
+        name: 'vault',
+        netns: null,
+        inode: 4026532099,
+        verdict: 'unknown',
+        totals: lossless,
+        unread: 'Nobody may look.',
+      },
+      { name: null, netns: null, inode: 4026531840, verdict: 'ok', totals: lossless },
+      { name: 'idle', netns: 'idle', inode: 4026532100, verdict: 'ok', totals: lossless },
+    ],
+  };
+
+  test('the verdict counts namespaces', async () => {
+    expect((await boxOf(machine))[0]).toBe(
+      'CRITICAL: 9 of 12 network namespaces lose packets: 2,700 packets lost in 5.0 s (539/s)',
+    );
+    const one = { ...machine, namespaces: machine.namespaces?.slice(8) ?? [] };
+    expect((await boxOf(one))[0]).toMatch(/^CRITICAL: 1 of 4 network namespaces loses packets: /);
+    const none: Report = { ...machine, verdict: 'ok', totals: lossless, causes: [] };
+    expect(await boxOf(none)).toEqual([
+      'OK: No packet loss found in 5.0 s in 12 network namespaces',
+    ]);
+  });
+
+  test('the same cause in many namespaces is told once, -v tells each', async () => {
+    const lines = await linesOf(machine, { width: 100 });
+    expect(lines.filter((line) => line.includes(firstCause.title))).toHaveLength(2);
+    expect(
+      lines.filter((line) => /^ {3}Also {5}- 2\. namespace c1, interface eth0: 300 /.test(line)),
+    ).toHaveLength(1);
+    expect(lines.join('\n')).toContain('- 2 more: -v shows all');
+    const all = await linesOf(machine, { width: 100, verbose: true });
+    expect(all.filter((line) => /^\d\. /.test(line))).toHaveLength(9);
+  });
+
+  test('the table has what is to be told of each, and counts the quiet ones', async () => {
+    const lines = await linesOf(machine, { width: 100 });
+    const table = lines.slice(lines.indexOf('Network namespaces') + 1);
+    expect(table.slice(0, 1)).toEqual(['  critical   c0: 300 packets lost · --netns 100']);
+    expect(table.slice(6, 8)).toEqual([
+      '    … and 4 more: -v lists all',
+      '    2 more: nothing lost',
+    ]);
+    const all = (await linesOf(machine, { width: 100, verbose: true })).join('\n');
+    expect(all).toContain('  unknown    vault: Nobody may look.');
+    expect(all).toContain('  ok         the host itself: 0 packets lost');
+  });
+
+  test('the next step is in one namespace, and names it as --netns takes it', async () => {
+    const next = async (report: Report) =>
+      (await linesOf(report, { width: 100 })).find((line) => line.startsWith('Next: '));
+    expect(await next(machine)).toMatch(/^Next: whydrop fix --netns 100 shows/);
+    const onHost = { ...machine, causes: [{ ...firstCause, scope: {} }] };
+    expect(await next(onHost)).toMatch(/^Next: whydrop fix shows/);
+    const unexplained = { dropped: 500, explained: 0, benign: 0, unexplained: 500 };
+    const unknown: Report = {
+      ...machine,
+      verdict: 'warning',
+      totals: unexplained,
+      causes: [],
+      namespaces: (machine.namespaces ?? []).map((entry) =>
+        entry.name === 'idle' ? { ...entry, totals: unexplained } : entry,
+      ),
+    };
+    expect(await next(unknown)).toMatch(
+      /^Next: whydrop record -o drops.whydrop --netns idle keeps/,
     );
   });
 });

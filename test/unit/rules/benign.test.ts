@@ -141,9 +141,22 @@ test.each<[Signature, string]>([
   ['SOCKET_RCVBUFF@rawv6_rcv 0x86dd', 'raw-or-packet-socket-full'],
   ['QDISC_CONGESTED@fq_codel_dequeue', 'qdisc-aqm'],
   ['NOT_SPECIFIED@codel_dequeue', 'qdisc-aqm'],
-  ['IP_INADDRERRORS@ip_error', 'forwarding-disabled'],
   ['IP_INNOROUTES@ip6_pkt_discard 0x86dd', 'no-route-in'],
   ['IP_INHDR@ip_forward', 'ip-ttl-exceeded'],
+  ['NOT_SPECIFIED@skb_release_data', 'parts-of-packet'],
+  ['IP_CSUM@ip_rcv_core', 'ip-header-errors'],
+  ['IP_INHDR@ip_rcv_core', 'ip-header-errors'],
+  ['ICMP_CSUM@icmp_rcv', 'ip-header-errors'],
+  ['IP_NOPROTO@ip_local_deliver_finish', 'ip-unknown-proto'],
+  ['IP_LOCALNET@ip_rcv_finish_core', 'ip-martian'],
+  ['UNICAST_IN_L2_MULTICAST@ip_rcv_finish_core', 'unicast-in-l2-multicast'],
+  ['PKT_TOO_BIG@ip_forward', 'pmtu-blackhole'],
+  ['DUP_FRAG@ip_defrag', 'ip-frag-timeout'],
+  ['NOT_SPECIFIED@ip_error', 'blackhole-route'],
+  ['NOT_SPECIFIED@dst_discard_out 0x86dd', 'blackhole-route'],
+  ['NEIGH_FAILED@neigh_invalidate', 'neigh-unresolved'],
+  ['TC_INGRESS@__netif_receive_skb_core', 'tc-ingress-drop'],
+  ['TC_EGRESS@__dev_queue_xmit', 'tc-egress-drop'],
 ])('%s is harmless: %s', (signature, id) => {
   expect(accountOf([dropOf(signature, 7)])).toEqual({ [id]: 7 });
 });
@@ -164,7 +177,6 @@ test.each<Signature>([
   '@enqueue_to_backlog',
   'UNHANDLED_PROTO@__netif_receive_skb_core 0x8847',
   'NOT_SPECIFIED@__netif_receive_skb_core',
-  'TC_INGRESS@__netif_receive_skb_core',
   'NO_SOCKET@cookie_v4_check',
   'TCP_LISTEN_OVERFLOW@tcp_v4_rcv',
   'PROTO_MEM@tcp_rcv_established',
@@ -172,9 +184,6 @@ test.each<Signature>([
   'SOCKET_FILTER@udp_queue_rcv_one_skb',
   'TCP_CSUM@tcp_v4_rcv',
   'UDP_CSUM@__udp4_lib_rcv',
-  'IP_CSUM@ip_rcv_core',
-  'IP_INHDR@ip_rcv_core',
-  'NOT_SPECIFIED@ip_error',
   'NOT_SPECIFIED@ip_defrag',
   'NOT_SPECIFIED@nf_queue',
   'NOT_SPECIFIED@do_xdp_generic',
@@ -184,8 +193,6 @@ test.each<Signature>([
   'QDISC_OVERLIMIT@__dev_queue_xmit 0x86dd',
   'NO_TX_TARGET@vxlan_xmit',
   'FULL_RING@tun_net_xmit',
-  'NEIGH_FAILED@neigh_invalidate',
-  'NEIGH_FAILED@neigh_invalidate 0x0806',
   '@ip6_rcv_core 0x86dd',
   'NOT_SPECIFIED@some_driver_poll',
   'NOT_SPECIFIED@some_driver_poll 0',
@@ -232,12 +239,6 @@ test('a full accept queue, or a pruned receive buffer, is not taken for the end 
   expect(
     accountOf([dropOf('@tcp_rcv_established', 30)], { counters: { 'TcpExt.RcvPruned': 30 } }),
   ).toEqual({ unexplained: 30 });
-});
-
-test('strays are harmless up to five a second', () => {
-  const seen = (packets: number) => [dropOf('IP_INADDRERRORS@ip_error', packets)];
-  expect(accountOf(seen(25))).toEqual({ 'forwarding-disabled': 25 });
-  expect(accountOf(seen(26))).toEqual({ unexplained: 26 });
 });
 
 test('start-up of interfaces: up to twenty a second', () => {

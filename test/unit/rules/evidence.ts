@@ -66,6 +66,7 @@ export function linkOf(link: Partial<Link> = {}): Link {
     txFifo: 0n,
     txCarrier: 0n,
     txAborted: 0n,
+    txWindow: 0n,
     ...link,
   };
 }
@@ -138,6 +139,25 @@ export function capture(drops: readonly Drop[], hasReasons = true): DropCapture 
       edgePackets: 0,
       ...drop,
     })),
+  };
+}
+
+/** What only the BPF capture knows. */
+export function detailsOf(details: Partial<DropDetails>): Pick<DropCount, 'details'> {
+  const flows = details.topFlows ?? [];
+  return {
+    details: {
+      netns: 1,
+      ifindex: 2,
+      interface: 'eth0',
+      ipProtocol: 17,
+      topFlows: flows,
+      flowCount: flows.length,
+      flowsApproximate: false,
+      samples: [],
+      stack: [],
+      ...details,
+    },
   };
 }
 

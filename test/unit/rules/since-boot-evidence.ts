@@ -1,19 +1,26 @@
 import * as fc from 'fast-check';
 import type { Captures } from '../../../checks/captures.ts';
 import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import type { Fragments } from '../../../checks/fragments.ts';
 import type { Link, Links } from '../../../checks/link.ts';
+import { knownTemplates } from '../../../checks/nic-drivers.ts';
+import type { NfQueues } from '../../../checks/nfqueue.ts';
+import type { Neighbours } from '../../../checks/neighbours.ts';
 import type { Listener, Listeners } from '../../../checks/listeners.ts';
 import type { Netlink, NetlinkSocket } from '../../../checks/netlink.ts';
-import { lossTemplates } from '../../../checks/nic-drivers.ts';
 import type { PortUse } from '../../../checks/port-use.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
+import type { Routes } from '../../../checks/routes.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { DatagramSocket, SocketsValue } from '../../../checks/sockets.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
+import type { Subnets } from '../../../checks/subnets.ts';
 import type { Sockstat } from '../../../checks/sockstat.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
+import type { Xfrm } from '../../../checks/xfrm.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
 import { linkOf } from './evidence.ts';
 
@@ -73,6 +80,11 @@ function conntrack(): fc.Arbitrary<Conntrack> {
   );
 }
 
+function cpu(): fc.Arbitrary<CpuTimes> {
+  const one = fc.record({ cpu: fc.nat(8), total: u64, softirq: u64, steal: u64 });
+  return fc.record({ cpus: fc.uniqueArray(one, { selector: ({ cpu }) => cpu }) });
+}
+
 function emptyCapture(): fc.Arbitrary<DropCapture> {
   return fc.record({
     backend: fc.constantFrom('tracefs', 'bpf'),
@@ -85,7 +97,7 @@ function emptyCapture(): fc.Arbitrary<DropCapture> {
 
 function ethtool(): fc.Arbitrary<Nics> {
   const statistic = fc.oneof(
-    fc.constantFrom(...lossTemplates).map((template) => template.replaceAll('N', '0')),
+    fc.constantFrom(...knownTemplates).map((template) => template.replaceAll('N', '0')),
     fc.constantFrom('rx_ring_drops', 'rx_dropped', 'temperature'),
     fc.string(),
   );
@@ -94,11 +106,14 @@ function ethtool(): fc.Arbitrary<Nics> {
   const nic: fc.Arbitrary<Nic> = fc.record(
     {
       statistics: fc.array(fc.tuple(statistic, u64)).map((entries) => new Map(entries)),
+      txTimeouts: u64,
       settings: fc.record(
         {
           driver: drivers,
           ring: fc.record({ rx: size, rxMax: size, tx: size, txMax: size }, { requiredKeys: [] }),
           rxQueues: fc.nat(64),
+          duplex: fc.constantFrom('full', 'half'),
+          speedMbps: fc.nat(100_000),
         },
         { requiredKeys: [] },
       ),
@@ -155,6 +170,64 @@ function firewall(): fc.Arbitrary<Firewall> {
   });
 }
 
+function fragments(): fc.Arbitrary<Fragments> {
+  const memory = fc.record(
+    { datagrams: fc.nat(), bytes: fc.nat(), limitBytes: fc.nat() },
+    { requiredKeys: ['datagrams', 'bytes'] },
+  );
+  return fc.record({ ipv4: memory, ipv6: memory }, { requiredKeys: [] });
+}
+
+function neighbours(): fc.Arbitrary<Neighbours> {
+  const silent = fc.record({
+    count: fc.nat(1000),
+    named: fc.array(fc.record({ address: fc.string(), device: name, gateway: fc.boolean() })),
+  });
+  return fc.record(
+    {
+      entries: everyName(fc.nat(), []) as fc.Arbitrary<Neighbours['entries']>,
+      counters: everyName(u64, ['arp_cache.table_fulls']),
+      silent,
+    },
+    { requiredKeys: ['entries', 'counters'] },
+  );
+}
+
+function routes(): fc.Arbitrary<Routes> {
+  const refusing = fc.record({
+    type: fc.constantFrom('blackhole', 'unreachable', 'prohibit'),
+    kind: fc.constantFrom('route', 'rule'),
+    family: fc.constantFrom(4 as const, 6 as const),
+    destination: fc.constantFrom('198.51.100.0/24', 'default', '2001:db8::/32'),
+    text: fc.string(),
+  });
+  const tables = fc.record({
+    refusing: fc.array(refusing),
+    defaults: fc.subarray([4 as const, 6 as const]).map((families) => new Set(families)),
+  });
+  return fc.record(
+    { failures: everyName(u64, ['rt_cache.in_no_route']), tables },
+    { requiredKeys: ['failures'] },
+  );
+}
+
+function subnets(): fc.Arbitrary<Subnets> {
+  const settings = fc.record({
+    arp_ignore: fc.nat(8),
+    arp_announce: fc.nat(2),
+    arp_filter: fc.nat(1),
+  });
+  const shared = fc.record({
+    network: fc.constantFrom('10.0.0.0/24', '169.254.0.0/16'),
+    interfaces: fc.array(fc.tuple(name, settings)).map((entries) => new Map(entries)),
+  });
+  return fc.record({ shared: fc.array(shared) });
+}
+
+function xfrm(): fc.Arbitrary<Xfrm> {
+  return fc.record({ counters: everyName(u64, ['XfrmInTmplMismatch', 'XfrmOutPolBlock']) });
+}
+
 function link(): fc.Arbitrary<Links> {
   const counters = Object.entries(linkOf()).filter(([, value]) => typeof value === 'bigint');
   const one: fc.Arbitrary<Link> = fc
@@ -166,17 +239,38 @@ function link(): fc.Arbitrary<Links> {
         operstate: fc.constantFrom('up', 'down', 'unknown'),
         up: fc.boolean(),
         loopback: fc.boolean(),
-        kind: fc.constantFrom('veth', 'bridge', 'bond', 'vlan'),
+        kind: fc.constantFrom('veth', 'bridge', 'bond', 'vlan', 'tun', 'vxlan', 'macvlan'),
         portKind: fc.constantFrom('bridge', 'bond'),
+        portState: fc.constantFrom('forwarding', 'disabled', 'ACTIVE', 'BACKUP'),
+        portLimits: fc.constantFrom(['isolated'], ['locked', 'no flood']),
+        miiStatus: fc.constantFrom('UP', 'DOWN'),
+        bondMode: fc.constantFrom('active-backup', '802.3ad'),
+        stp: fc.boolean(),
+        vlanFiltering: fc.boolean(),
+        address: fc.constant('02:00:00:00:00:01'),
         master: name,
+        lower: name,
         rxOtherhost: u64,
         promiscuity: fc.nat(3),
+        xdp: fc.boolean(),
         carrierChanges: u64,
       },
       { requiredKeys: ['counters'] },
     )
     .map(({ counters, ...rest }) => linkOf({ ...counters, ...rest }));
   return fc.array(fc.tuple(name, one)).map((links) => ({ interfaces: new Map(links) }));
+}
+
+function nfqueue(): fc.Arbitrary<NfQueues> {
+  const one = fc.record({
+    number: fc.nat(65_535),
+    port: fc.nat(),
+    waiting: fc.nat(65_535),
+    queueDropped: u32,
+    userDropped: u32,
+    sequence: u32,
+  });
+  return fc.record({ queues: fc.uniqueArray(one, { selector: ({ number }) => number }) });
 }
 
 function listeners(): fc.Arbitrary<Listeners> {
@@ -265,7 +359,9 @@ function qdisc(): fc.Arbitrary<Qdiscs> {
       ],
     },
   );
-  return fc.record({ qdiscs: fc.array(one) });
+  // One for each place.
+  const place = ({ device, parent }: Qdisc) => `${device} ${parent}`;
+  return fc.record({ qdiscs: fc.uniqueArray(one, { selector: place }) });
 }
 
 function snmp(): fc.Arbitrary<Snmp> {
@@ -327,17 +423,24 @@ function sysctl(): fc.Arbitrary<Sysctl> {
 export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   captures: captures(),
   conntrack: conntrack(),
+  cpu: cpu(),
   drops: emptyCapture(),
   ethtool: ethtool(),
   firewall: firewall(),
+  fragments: fragments(),
   link: link(),
+  nfqueue: nfqueue(),
+  neighbours: neighbours(),
   listeners: listeners(),
   netlink: netlink(),
   'port-use': portUse(),
   qdisc: qdisc(),
+  routes: routes(),
   snmp: snmp(),
   sockets: sockets(),
   sockstat: sockstat(),
   softnet: softnet(),
+  subnets: subnets(),
   sysctl: sysctl(),
+  xfrm: xfrm(),
 };

@@ -179,6 +179,22 @@ test('samples in the order of time, stacks from the place on', () => {
   expect(drop?.details?.stack).toEqual(['nft_do_chain', 'ip_local_deliver']);
 });
 
+test('what is said between Unix sockets is not kept', () => {
+  const kind = { ...place, protocol: 0, ipProtocol: 0 };
+  const table = parseTable(tableBytes({ counts: [{ at: 0, ...kind, packets: 1n }] }));
+  const sample = {
+    ...kind,
+    location: 'ffffffff81000010',
+    timeNs: 1000,
+    length: 6,
+    vlan: 0,
+    link: 'network',
+    bytes: Buffer.from('secret'),
+  } as const;
+  const [drop] = dropKinds({ ...empty, tables: [table], samples: [sample] }, names);
+  expect(drop).toMatchObject({ packets: 1, details: { samples: [] } });
+});
+
 test('flows of other protocols', () => {
   const mac = [2, 0, 0, 0, 0, 1];
   const flowOf = (kind: object, flow: object): unknown => {

@@ -1,0 +1,36 @@
+import type { CpuTimes } from '../../checks/cpu.ts';
+import type { Sampled } from '../../src/model/check.ts';
+import { rise } from '../../src/model/counter.ts';
+
+/** How one CPU spent the window. */
+export interface CpuShare {
+  readonly cpu: number;
+  /** Clock ticks of the window. */
+  readonly ticks: number;
+  readonly softirq: number;
+  readonly steal: number;
+}
+
+/** Fewer ticks of 10 ms tell no share. */
+const FEWEST_TICKS = 50;
+
+/** CPUs that were online all the time; `softirq` and `steal` from 0 to 1. */
+export function cpuShares({ first, last }: Sampled<CpuTimes>): readonly CpuShare[] {
+  const before = new Map(first.cpus.map((cpu) => [cpu.cpu, cpu]));
+  return last.cpus.flatMap((now) => {
+    const then = before.get(now.cpu);
+    const ticks = rise(then?.total, now.total);
+    if (ticks < FEWEST_TICKS) return [];
+    const share = (from: bigint | undefined, to: bigint) => Math.min(1, rise(from, to) / ticks);
+    return {
+      cpu: now.cpu,
+      ticks,
+      softirq: share(then?.softirq, now.softirq),
+      steal: share(then?.steal, now.steal),
+    };
+  });
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

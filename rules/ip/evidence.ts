@@ -1,0 +1,129 @@
+import type { Snmp } from '../../checks/snmp.ts';
+import type { Sampled } from '../../src/model/check.ts';
+import { rise } from '../../src/model/counter.ts';
+import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
+import type {
+  CauseFinding,
+  Claim,
+  Finding,
+  JudgeWindow,
+  Observation,
+  Severity,
+} from '../../src/model/rule.ts';
+import { lostInward } from '../netfilter/ip-gaps.ts';
+
+/** What scanners, traceroute and late packets make on a healthy host. More is not called harmless. */
+const STRAY_PACKETS_PER_SECOND = 5;
+
+export function areStray(packets: number, { seconds }: JudgeWindow): boolean {
+  return packets <= STRAY_PACKETS_PER_SECOND * seconds;
+}
+
+/**
+ * Too few for an alarm: explained, counted, no more. Claims of a reason with one meaning get what a
+ * counter may have missed at the edges of the window.
+ */
+export function strays(
+  text: string,
+  claims: readonly Claim[],
+  { seconds }: JudgeWindow,
+): readonly Finding[] {
+  const atLeast = (claim: Claim): Claim =>
+    claim.packets === undefined || claim.reason === null || claim.reason === 'NOT_SPECIFIED'
+      ? claim
+      : {
+          ...claim,
+          packets: Math.max(claim.packets, Math.floor(STRAY_PACKETS_PER_SECOND * seconds)),
+        };
+  return [{ kind: 'benign', text, claims: claims.map(atLeast) }];
+}
+
+/** How far these counters of /proc/net rose, together. */
+export function risen(snmp: Sampled<Snmp>, ...names: readonly string[]): number {
+  return names.reduce(
+    (sum, name) => sum + rise(snmp.first.counters.get(name), snmp.last.counters.get(name)),
+    0,
+  );
+}
+
+/** Those of the counters that rose, as evidence. @param what goes on after the number of packets */
+export function counted(
+  snmp: Sampled<Snmp>,
+  names: readonly string[],
+  what: string,
+): readonly Observation[] {
+  return names
+    .filter((name) => risen(snmp, name) > 0)
+    .map((name) => ({
+      source: `nstat ${name.replace('.', '')}`,
+      text: `${risen(snmp, name)} ${what}`,
+      first: String(snmp.first.counters.get(name) ?? 0n),
+      last: String(snmp.last.counters.get(name) ?? 0n),
+    }));
+}
+
+/** Drops as evidence; nothing if none were seen. */
+export function seen(packets: number, what: string): readonly Observation[] {
+  return packets === 0 ? [] : [{ source: 'skb:kfree_skb', text: `${packets} drops ${what}` }];
+}
+
+export function receivedPackets(snmp: Sampled<Snmp>): NonNullable<CauseFinding['traffic']> {
+  const packets = risen(snmp, 'Ip.InReceives', 'Ip6.InReceives');
+  return { packets, what: 'IP packets received' };
+}
+
+export function sentPackets(snmp: Sampled<Snmp>): NonNullable<CauseFinding['traffic']> {
+  const packets = risen(snmp, 'Ip.OutRequests', 'Ip6.OutRequests');
+  return { packets, what: 'IP packets sent or forwarded' };
+}
+
+/** Which drops: as a claim, with lists only. Null: of kernels without reasons. */
+interface Kind {
+  readonly reasons: readonly (string | null)[];
+  readonly locations?: readonly string[];
+  readonly protocol?: number;
+}
+
+export function dropsOf(
+  capture: DropCapture | undefined,
+  { reasons, locations, protocol }: Kind,
+): readonly DropCount[] {
+  return (capture?.drops ?? []).filter(
+    (drop) =>
+      reasons.includes(drop.reason) &&
+      (locations === undefined || locations.includes(drop.location)) &&
+      (protocol === undefined || protocol === drop.protocol),
+  );
+}
+
+export function packetsOf(drops: readonly { readonly packets: number }[]): number {
+  return drops.reduce((sum, { packets }) => sum + packets, 0);
+}
+
+/**
+ * How many of these drops, which no counter shows, died here. A capture that does not tell
+ * namespaces may have seen those of others: no more than vanished in this IP layer are ours.
+ */
+export function diedHere(
+  drops: readonly DropCount[],
+  snmp: Sampled<Snmp>,
+  { severalNetns }: JudgeWindow,
+): number {
+  if (!severalNetns) return packetsOf(drops);
+  return [EtherType.IPv4, EtherType.IPv6].reduce<number>((sum, protocol) => {
+    const ofProtocol = packetsOf(drops.filter((drop) => drop.protocol === protocol));
+    return sum + Math.min(ofProtocol, lostInward(snmp, protocol));
+  }, 0);
+}
+
+/**
+ * How sure a cause may be that is known by its drops alone: where these may be of another namespace, what
+ * vanished here is no more than a hint.
+ */
+export function knownByDrops({
+  severalNetns,
+}: JudgeWindow): Pick<CauseFinding, 'confidence'> & { readonly most: Severity } {
+  return severalNetns
+    ? { confidence: 'possible', most: 'notice' }
+    : { confidence: 'certain', most: 'warning' };
+}

@@ -1,0 +1,70 @@
+import drops from '../../checks/drops.ts';
+import link from '../../checks/link.ts';
+import { rise } from '../../src/model/counter.ts';
+import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { settledLinks } from './device-drops.ts';
+import { countReasons } from '../benign.ts';
+
+const MEANINGS: ReadonlyMap<string, string> = new Map([
+  [
+    'MAC_INVALID_SOURCE',
+    'Frames arrive at a bridge or virtual device with a source address that no host can have (multicast, zero): a broken sender or a badly made packet.',
+  ],
+  [
+    'LOCAL_MAC',
+    'Frames come back with the address of this host as their source: the network has a loop, or another machine has the same MAC address (a cloned virtual machine).',
+  ],
+  [
+    'RECURSION_LIMIT',
+    'Virtual devices send into each other in a circle (a tunnel through itself, a bridge of VLANs of itself). The kernel broke the circle and dropped the packets.',
+  ],
+]);
+
+export default defineRule({
+  id: 'bridge-loop-or-bad-mac',
+  title: 'A loop, or an impossible source address',
+  needs: { drops, link },
+  reviewed: '2026-11-22',
+  explain: {
+    see: 'The network is slow or comes and goes; the kernel log says `received packet on … with own address as source address` or `Dead loop on virtual device`.',
+    kernel:
+      '`br_handle_frame` (net/bridge/br_input.c) drops frames whose source address is not a valid one: `MAC_INVALID_SOURCE`. Tunnels drop frames from their own address: `LOCAL_MAC`. `__dev_queue_xmit` (net/core/dev.c) drops what devices send round in a circle: `RECURSION_LIMIT`, on kernels that have that reason.',
+    confirm:
+      '`journalctl -k | grep -e "own address" -e "Dead loop"`; `tcpdump -eni INTERFACE` shows source addresses and repeated frames; `bridge -s fdb` shows addresses that jump between ports.',
+    fix: 'Remove the second link or switch spanning tree on (`ip link set BRIDGE type bridge stp_state 1`); give each machine a MAC address of its own; let the tunnel go out by another interface than itself.',
+    normal: 'Never.',
+    references: [
+      'net/bridge/br_input.c br_handle_frame (Linux 6.18)',
+      'net/core/dev.c __dev_queue_xmit (Linux 6.18)',
+    ],
+  },
+  judge({ drops, link }) {
+    // No counter tells these; in a namespace through which fewer packets went they were not all lost.
+    const passed = settledLinks(link).reduce(
+      (sum, { before, now }) =>
+        sum + rise(before.rxPackets, now.rxPackets) + rise(before.txPackets, now.txPackets),
+      0,
+    );
+    return [...MEANINGS].flatMap(([reason, means]): readonly CauseFinding[] => {
+      const packets = Math.min(passed, countReasons(drops, [reason]));
+      if (packets === 0) return [];
+      return [
+        {
+          kind: 'cause',
+          confidence: 'certain',
+          packets,
+          traffic: { packets: passed, what: 'packets that passed the interfaces' },
+          severityAtMost: reason === 'MAC_INVALID_SOURCE' ? 'warning' : 'critical',
+          scope: {},
+          because: [
+            { source: 'skb:kfree_skb', text: `${packets} packets were dropped (${reason})` },
+          ],
+          means,
+          rulesOut: [],
+          fixes: [],
+          claims: [{ reason, packets }],
+        },
+      ];
+    });
+  },
+});

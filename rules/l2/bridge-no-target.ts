@@ -1,0 +1,240 @@
+import drops from '../../checks/drops.ts';
+import link from '../../checks/link.ts';
+import type { DropCapture } from '../../src/model/drops.ts';
+import { rise } from '../../src/model/counter.ts';
+import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import { onlyToGroups } from '../to-groups.ts';
+import { bridgePorts, receivedBy } from './bridge-ports.ts';
+import {
+  claimsAt,
+  dropsAt,
+  packetsOf,
+  settledLinks,
+  type SettledLink,
+  type Spot,
+} from './device-drops.ts';
+
+const NOWHERE: Spot = {
+  reasons: ['NO_TX_TARGET', 'ARP_PVLAN_DISABLE'],
+  locations: [
+    'br_handle_frame_finish',
+    'br_dev_xmit',
+    'br_flood',
+    'br_multicast_flood',
+    'br_forward',
+    'br_do_proxy_suppress_arp',
+  ],
+};
+/** A locked port takes only frames of sources with a fixed entry (br_handle_frame_finish, Linux 6.18). */
+const LOCKED: Spot = { reasons: ['NOT_SPECIFIED'], locations: ['br_handle_frame_finish'] };
+/** Longer than the MTU of the port that it should leave by (is_skb_forwardable, Linux 6.18). */
+const TOO_LONG: Spot = {
+  reasons: ['NOT_SPECIFIED', 'PKT_TOO_BIG'],
+  locations: ['br_dev_queue_push_xmit', 'br_nf_dev_queue_xmit', 'br_forward', '__br_forward'],
+};
+/** Fewer are what hosts say to neighbours that are gone. */
+const CHATTER_PACKETS = 20;
+
+export default defineRule({
+  id: 'bridge-no-target',
+  title: 'A bridge has no port for a frame',
+  needs: { link },
+  wants: { drops },
+  reviewed: '2026-11-22',
+  explain: {
+    see: 'Two hosts (containers, virtual machines) on one bridge cannot reach each other, or large packets do not pass. No counter rises.',
+    kernel:
+      '`br_handle_frame_finish` (net/bridge/br_input.c) sends a frame for a MAC address that it does not know to all ports that flood and are not isolated from where it came. If none is left: `NO_TX_TARGET` since 6.14. A locked port takes only frames of known sources. `br_dev_queue_push_xmit` (br_forward.c) drops what is longer than the MTU of the port it should leave by.',
+    confirm:
+      '`bridge -d link` shows `isolated`, `locked`, `flood` and the MTU of each port; `bridge fdb show br BRIDGE` shows behind which port an address is.',
+    fix: 'If they should reach each other: `bridge link set dev PORT isolated off`, `flood on`, or a fixed entry (`bridge fdb add MAC dev PORT master static`). Give all ports of a bridge one MTU.',
+    normal:
+      'Frames for a host that has just gone. Isolation that somebody wants: guests of one bridge that must not see each other.',
+    references: [
+      'net/bridge/br_input.c br_handle_frame_finish (Linux 6.18)',
+      'net/bridge/br_forward.c br_flood, br_dev_queue_push_xmit (Linux 6.18)',
+      'bridge(8): isolated, locked, flood',
+    ],
+  },
+  judge({ link, drops }) {
+    if (drops === undefined) return [];
+    const ports = bridgePorts(link);
+    const bridges = settledLinks(link).filter(({ now }) => now.kind === 'bridge');
+    const offered =
+      receivedBy(ports) +
+      bridges.reduce((sum, { before, now }) => sum + rise(before.txPackets, now.txPackets), 0);
+    const limits = ports.filter(({ now }) => now.portLimits !== undefined);
+    return [
+      ...withoutPort(drops, offered, limits),
+      ...(limits.some(({ now }) => now.portLimits?.includes('locked') === true)
+        ? fromLocked(drops, limits, offered)
+        : []),
+      ...tooLong(drops, ports, offered),
+    ];
+  },
+});
+
+function withoutPort(
+  capture: DropCapture,
+  offered: number,
+  limits: readonly SettledLink[],
+): readonly Finding[] {
+  const seen = dropsAt(capture, NOWHERE).filter(({ reason }) => reason !== null);
+  const packets = Math.min(offered, packetsOf(seen));
+  if (packets === 0) return [];
+  const claims = [{ reason: NOWHERE.reasons, location: NOWHERE.locations, packets }];
+  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
+    return [
+      {
+        kind: 'benign',
+        text: 'Frames for hosts that are gone from a bridge, or announcements into a bridge without ports.',
+        claims,
+      },
+    ];
+  }
+  const settings = limits.map(({ name, now }) => `${name}: ${now.portLimits?.join(', ')}`);
+  return [
+    {
+      kind: 'cause',
+      confidence: settings.length > 0 ? 'likely' : 'possible',
+      packets,
+      traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
+      // Isolation is mostly wanted, and so is silence about hosts that are gone.
+      severityAtMost: limits.some(({ now }) => now.portLimits?.includes('no flood') === true)
+        ? 'warning'
+        : 'notice',
+      scope: {},
+      because: [
+        {
+          source: 'skb:kfree_skb',
+          text: `${packets} frames in a bridge had no port to leave by (NO_TX_TARGET)`,
+        },
+        ...settings.map((text) => ({ source: 'bridge -d link', text })),
+      ],
+      means:
+        settings.length > 0
+          ? 'The settings of bridge ports (isolated, no flood, locked) keep frames from their destination. Mostly somebody wants that.'
+          : 'Frames came to a bridge for a MAC address that is behind none of its ports: a host that is gone, or that never sends.',
+      rulesOut: [],
+      fixes: settings.length > 0 ? [openPorts(limits)] : [],
+      claims,
+    },
+  ];
+}
+
+function openPorts(limits: readonly SettledLink[]): CauseFinding['fixes'][number] {
+  return {
+    id: 'open-ports',
+    title: 'If these hosts should reach each other, open the ports',
+    risk: 'disruptive',
+    cost: 'hosts that were kept apart see each other',
+    takesEffect: 'at-once',
+    steps: limits.flatMap(({ name, now }) =>
+      (now.portLimits ?? []).map((limit) => ({
+        kind: 'command' as const,
+        argv: [
+          'bridge',
+          'link',
+          'set',
+          'dev',
+          name,
+          ...(limit === 'no flood' ? ['flood', 'on'] : [limit, 'off']),
+        ],
+        why: `ends "${limit}" of ${name}`,
+      })),
+    ),
+  };
+}
+
+function fromLocked(
+  capture: DropCapture,
+  limits: readonly SettledLink[],
+  offered: number,
+): readonly CauseFinding[] {
+  const locked = limits.filter(({ now }) => now.portLimits?.includes('locked') === true);
+  return locked.flatMap((port): readonly CauseFinding[] => {
+    const { name } = port;
+    const packets = Math.min(receivedBy([port]), packetsOf(dropsAt(capture, LOCKED, name)));
+    if (packets === 0) return [];
+    return [
+      {
+        kind: 'cause',
+        confidence: 'likely',
+        packets,
+        traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
+        severityAtMost: 'notice',
+        scope: { interface: name },
+        because: [
+          { source: 'bridge -d link', text: `${name} is locked: ${packets} frames were refused` },
+        ],
+        means: `${name} takes only frames of addresses that have a fixed entry (802.1X, MAC authentication). The sender of these has none.`,
+        rulesOut: [],
+        fixes: [
+          {
+            id: `admit-${name}`,
+            title: `If the host behind ${name} may take part, admit it`,
+            risk: 'disruptive',
+            cost: 'the lock is there to keep strangers out',
+            takesEffect: 'at-once',
+            steps: [
+              {
+                kind: 'manual',
+                text: `bridge fdb add MAC dev ${name} master static, or look at the daemon that authenticates hosts there.`,
+              },
+            ],
+          },
+        ],
+        claims: claimsAt(LOCKED, { interface: name, packets }),
+      },
+    ];
+  });
+}
+
+function tooLong(
+  capture: DropCapture,
+  ports: readonly SettledLink[],
+  offered: number,
+): readonly CauseFinding[] {
+  const largest = Math.max(...ports.map(({ now }) => now.mtu));
+  const small = ports.filter(({ now }) => now.mtu < largest);
+  return small.flatMap(({ name, now }): readonly CauseFinding[] => {
+    const packets = Math.min(offered, packetsOf(dropsAt(capture, TOO_LONG, name)));
+    if (packets === 0) return [];
+    return [
+      {
+        kind: 'cause',
+        confidence: 'likely',
+        packets,
+        traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
+        severityAtMost: 'warning',
+        scope: { interface: name },
+        because: [
+          {
+            source: `ip -d link show ${name}`,
+            text: `${packets} frames were too long for ${name} with its MTU of ${now.mtu}; another port has ${largest}`,
+            last: String(now.mtu),
+          },
+        ],
+        means: `The ports of one bridge have different MTUs. What is longer than ${now.mtu} bytes cannot leave by ${name}, and nobody is told.`,
+        rulesOut: [],
+        fixes: [
+          {
+            id: `same-mtu-${name}`,
+            title: `Give ${name} the MTU of the other ports`,
+            risk: 'disruptive',
+            cost: 'both ends of that link must take it; otherwise lower the other ports instead',
+            takesEffect: 'at-once',
+            steps: [
+              {
+                kind: 'command',
+                argv: ['ip', 'link', 'set', 'dev', name, 'mtu', String(largest)],
+                why: `as other ports of the bridge have it, instead of ${now.mtu}`,
+              },
+            ],
+          },
+        ],
+        claims: claimsAt(TOO_LONG, { interface: name, packets }),
+      },
+    ];
+  });
+}

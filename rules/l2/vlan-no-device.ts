@@ -1,0 +1,123 @@
+import drops from '../../checks/drops.ts';
+import link, { otherhostRise, type Link } from '../../checks/link.ts';
+import type { DropCapture, DropCount } from '../../src/model/drops.ts';
+import { rise } from '../../src/model/counter.ts';
+import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
+
+const OTHERHOST = {
+  reasons: ['OTHERHOST'],
+  locations: ['ip_rcv_core', 'ip_rcv', 'ip6_rcv_core', 'ipv6_rcv'],
+};
+/** Fewer are what a switch sends to everybody now and then. */
+const CHATTER_PACKETS = 20;
+/** Bytes of a MAC address; a frame starts with that of its destination. */
+const MAC_BYTES = 6;
+
+export default defineRule({
+  id: 'vlan-no-device',
+  title: 'Frames of a VLAN for which there is no interface',
+  needs: { link, drops },
+  reviewed: '2026-11-22',
+  explain: {
+    see: 'A VLAN does not work, though tcpdump shows that its frames arrive. `otherhost` of `ip -s -s link` rises (kernel 5.19).',
+    kernel:
+      'A frame with a VLAN tag for which there is no VLAN interface keeps its tag, and `__netif_receive_skb_core` (net/core/dev.c) marks it as one for another host. `ip_rcv_core` then drops it: `OTHERHOST`, although the MAC address is ours. VLAN 0 is only a priority, and is taken.',
+    confirm:
+      '`tcpdump -eni INTERFACE vlan` shows the tags and addresses; `ip -d link show type vlan` lists the VLANs that this host takes part in.',
+    fix: 'Make the interface (`ip link add link INTERFACE name INTERFACE.100 type vlan id 100`), or let the switch send that VLAN untagged or not at all.',
+    normal:
+      'Broadcasts of foreign VLANs on a trunk. Frames for the address of this host are sent by somebody who wants it.',
+    references: ['net/core/dev.c __netif_receive_skb_core, check_vlan_id (Linux 6.18)'],
+  },
+  judge({ link, drops }) {
+    return settledLinks(link).flatMap((device) =>
+      finding(device, drops, vlansOn(device.name, link.last.interfaces)),
+    );
+  },
+});
+
+/** Numbers of the VLANs that have an interface. */
+function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly number[] {
+  return [...interfaces.values()].flatMap(({ lower, vlanId }) =>
+    lower === name && vlanId !== undefined ? [vlanId] : [],
+  );
+}
+
+function finding(
+  { name, before, now }: SettledLink,
+  capture: DropCapture,
+  vlans: readonly number[],
+): readonly CauseFinding[] {
+  const { address } = now;
+  if (address === undefined) return [];
+  // Only a capture that tells the interface and shows frames can tell these from frames for others.
+  const seen = dropsAt(capture, OTHERHOST, name).filter(
+    (drop) => drop.details?.interface === name && isAllFor(address, drop),
+  );
+  const packets = Math.min(packetsOf(seen), otherhostRise(before, now) ?? Infinity);
+  if (packets < CHATTER_PACKETS) return [];
+  return [
+    {
+      kind: 'cause',
+      confidence: 'likely',
+      packets,
+      traffic: {
+        packets: Math.max(packets, rise(before.rxPackets, now.rxPackets)),
+        what: `frames received by ${name}`,
+      },
+      severityAtMost: 'warning',
+      scope: { interface: name },
+      because: [
+        {
+          source: `ip -s -s link show ${name}, otherhost`,
+          text: `${packets} frames were dropped as if for another host, though they carried the address of ${name} (${address})`,
+          first: String(before.rxOtherhost ?? 0n),
+          last: String(now.rxOtherhost ?? 0n),
+        },
+        {
+          source: 'ip -d link show type vlan',
+          text:
+            vlans.length === 0 ? `${name} has no VLANs` : `VLANs on ${name}: ${vlans.join(', ')}`,
+        },
+      ],
+      means: `Somebody sends to ${name} in a VLAN for which it has no interface: the VLAN is missing here, or the switch tags what should come untagged.`,
+      rulesOut: [
+        {
+          id: 'l2-otherhost',
+          because: 'the destination address of these frames is that of this host',
+        },
+      ],
+      fixes: [
+        {
+          id: `add-vlan-${name}`,
+          title: `Make the VLAN interface on ${name}, or change the switch port`,
+          risk: 'disruptive',
+          cost: 'the host takes part in one more network: address and firewall must fit',
+          takesEffect: 'at-once',
+          steps: [
+            {
+              kind: 'manual',
+              text: `Find the number of the VLAN: tcpdump -eni ${name} vlan. Then: ip link add link ${name} name ${name}.NUMBER type vlan id NUMBER, or let the switch remove the tag.`,
+            },
+          ],
+        },
+      ],
+      claims: [
+        { reason: OTHERHOST.reasons, location: OTHERHOST.locations, interface: name, packets },
+      ],
+    },
+  ];
+}
+
+/** Every frame of these that was kept went to this address. */
+function isAllFor(address: string, { details }: DropCount): boolean {
+  const frames = (details?.samples ?? []).filter(({ link }) => link === 'ethernet');
+  const wanted = address.replaceAll(':', '').toLowerCase();
+  return (
+    frames.length > 0 &&
+    frames.every(
+      ({ bytes }) => Buffer.from(bytes, 'base64').subarray(0, MAC_BYTES).toString('hex') === wanted,
+    )
+  );
+}

@@ -1,0 +1,198 @@
+import drops from '../../checks/drops.ts';
+import qdisc, { type Qdisc } from '../../checks/qdisc.ts';
+import type { Fix } from '../../src/model/fix.ts';
+import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { unspecified } from '../benign.ts';
+import { queueRises, type QueueRise } from './queue-rises.ts';
+
+/** Up to here the loss is how TCP finds the speed of a link that is used to capacity. */
+const PROBING_SHARE = 0.01;
+/** They hold packets back to keep a rate. */
+const SHAPERS: ReadonlySet<string> = new Set(['tbf', 'htb', 'hfsc', 'cake', 'cbq']);
+/** Plain queues, which fq_codel replaces well. */
+const PLAIN: ReadonlySet<string> = new Set(['pfifo', 'bfifo', 'pfifo_fast', 'pfifo_head_drop']);
+
+/** What drops in a queue are called: the last three by kernels of which reasons were refined (6.14). */
+const REASONS = [
+  'QDISC_DROP',
+  'QDISC_OVERLIMIT',
+  'FQ_BAND_LIMIT',
+  'FQ_FLOW_LIMIT',
+  'FQ_HORIZON_LIMIT',
+];
+/** Where queues give back what they do not take, on kernels without reasons. */
+const LOCATIONS = [
+  '__dev_queue_xmit',
+  'dev_queue_xmit',
+  '__dev_xmit_skb',
+  'qdisc_drop',
+  'pfifo_enqueue',
+  'bfifo_enqueue',
+  'pfifo_fast_enqueue',
+  'tbf_enqueue',
+  'htb_enqueue',
+  'fq_enqueue',
+  'fq_codel_enqueue',
+  'sfq_enqueue',
+  'cake_enqueue',
+  'netem_enqueue',
+];
+
+export default defineRule({
+  id: 'qdisc-overlimit',
+  title: 'A send queue is full',
+  needs: { qdisc },
+  wants: { drops },
+  reviewed: '2026-11-22',
+  explain: {
+    see: 'Sending is slow or loses packets: TCP retransmits, UDP programs get ENOBUFS or nothing at all. `tc -s qdisc` counts `dropped`.',
+    kernel:
+      'Each interface sends from a queueing discipline. When it is over its limit `__dev_queue_xmit` (net/core/dev.c) frees the packet: `QDISC_DROP`, on newer kernels `QDISC_OVERLIMIT` or `FQ_…_LIMIT`. Drops of a leaf are counted by its parents as well. A UDP datagram of this host counts in `IpOutDiscards` and `UdpSndbufErrors`, too: that is one loss, not three.',
+    confirm:
+      '`tc -s qdisc show dev INTERFACE` twice: `dropped` rises; with a shaper `overlimits` rises much faster; `backlog` is near the limit.',
+    fix: 'With a shaper (tbf, htb, cake …): raise its rate or its burst, or send less. Without one the link is full: a fair queue with short delays (`tc qdisc replace dev INTERFACE root fq_codel`) hurts less than a longer one. A longer queue (`ip link set INTERFACE txqueuelen N`) helps only against short bursts.',
+    normal:
+      'On a link used to capacity TCP fills the queue until it drops: up to about one packet in a hundred.',
+    references: ['net/core/dev.c __dev_xmit_skb (Linux 6.18)', 'tc(8), tc-fq_codel(8), tc-tbf(8)'],
+  },
+  judge({ qdisc }) {
+    return queueRises(qdisc)
+      .map((queue) => ({ queue, packets: queue.dropped - queue.early }))
+      .filter(({ packets }) => packets > 0)
+      .map(({ queue, packets }) => finding(queue, packets));
+  },
+});
+
+function finding(queue: QueueRise, packets: number): CauseFinding {
+  const { device, root, leaf, dropped, early, passed, first, last } = queue;
+  const offered = passed + dropped;
+  const probing = packets <= offered * PROBING_SHARE && leaf.kind !== 'netem';
+  return {
+    kind: 'cause',
+    confidence: 'certain',
+    packets,
+    traffic: { packets: offered, what: `packets sent through ${device}` },
+    ...(probing ? { severityAtMost: 'notice' as const } : {}),
+    scope: { interface: device },
+    because: [
+      {
+        source: `tc -s qdisc show dev ${device}`,
+        text: `${packets} packets found the ${root.kind} queue of ${device} full, ${passed} went through`,
+        first: String(first),
+        last: String(last),
+      },
+      ...(leaf === root
+        ? []
+        : [
+            {
+              source: `tc -s qdisc show dev ${device}`,
+              text: `most of them in the ${leaf.kind} queue ${leaf.handle} below ${leaf.parent ?? 'the root'}`,
+            },
+          ]),
+      {
+        source: `tc -s qdisc show dev ${device}`,
+        text: `${leaf.queueLength} packets (${leaf.backlogBytes} bytes) wait there now${limitOf(leaf)}`,
+      },
+    ],
+    means: meaning(queue, probing),
+    rulesOut: [
+      { id: 'link-down-tx', because: 'a queue without a link below it counts no drops' },
+      ...(early === 0
+        ? []
+        : [
+            { id: 'qdisc-aqm', because: `the ${early} drops of active queue management are apart` },
+          ]),
+    ],
+    fixes: fixesFor(queue),
+    claims: [
+      { reason: REASONS, interface: device, packets },
+      ...unspecified({ location: LOCATIONS, packets }),
+    ],
+  };
+}
+
+function meaning({ device, root, leaf }: QueueRise, probing: boolean): string {
+  if (leaf.kind === 'netem' || root.kind === 'netem') {
+    return `The netem discipline on ${device} loses packets on purpose: somebody emulates a bad network there.`;
+  }
+  const shaper = shaperOf(root, leaf);
+  if (shaper !== undefined) {
+    return `More is sent through ${device} than its ${shaper.kind} discipline lets through${rateOf(shaper)}.`;
+  }
+  return probing
+    ? `${device} is used to capacity, and its queue overflows now and then. That is how TCP finds the speed of a link.`
+    : `More is sent through ${device} than the link below takes, and its queue is full.`;
+}
+
+function shaperOf(root: Qdisc, leaf: Qdisc): Qdisc | undefined {
+  return [leaf, root].find(
+    ({ kind, options }) => SHAPERS.has(kind) && (kind !== 'cake' || 'bandwidth' in options),
+  );
+}
+
+/** tc prints bytes a second. */
+function rateOf({ options }: Qdisc): string {
+  const rate = options['rate'] ?? options['bandwidth'];
+  return typeof rate === 'number' ? ` (${(rate * 8).toLocaleString('en-US')} bit/s)` : '';
+}
+
+function limitOf({ options }: Qdisc): string {
+  const limit = options['limit'];
+  return typeof limit === 'number' ? `; the limit is ${limit}` : '';
+}
+
+function fixesFor({ device, root, leaf }: QueueRise): readonly Fix[] {
+  if (leaf.kind === 'netem' || root.kind === 'netem') {
+    return [
+      {
+        id: `remove-netem-${device}`,
+        title: `End the emulation of a bad network on ${device}`,
+        risk: 'disruptive',
+        cost: 'whoever runs the test will miss it',
+        takesEffect: 'at-once',
+        steps: [
+          {
+            kind: 'command',
+            argv: ['tc', 'qdisc', 'del', 'dev', device, 'root'],
+            why: 'removes it',
+          },
+        ],
+      },
+    ];
+  }
+  const shaper = shaperOf(root, leaf);
+  if (shaper !== undefined) {
+    return [
+      {
+        id: `raise-rate-${device}`,
+        title: `Let ${shaper.kind} on ${device} pass more, or send less`,
+        risk: 'disruptive',
+        cost: 'the rate protects whatever is behind it: a slower link, a contract, other users',
+        takesEffect: 'at-once',
+        steps: [
+          {
+            kind: 'manual',
+            text: `Look at the rate first: tc -s qdisc show dev ${device}; tc -s class show dev ${device}. If the link behind it takes more, change it with tc qdisc change (or tc class change) and where it is set up at boot.`,
+          },
+        ],
+      },
+    ];
+  }
+  if (!PLAIN.has(leaf.kind)) return [];
+  return [
+    {
+      id: `fair-queue-${device}`,
+      title: `Share ${device} fairly, with short delays (fq_codel instead of ${leaf.kind})`,
+      risk: 'caution',
+      cost: 'packets in the queue now are lost; a link that is too small stays too small, but one flow does not starve the others',
+      takesEffect: 'at-once',
+      steps: [
+        {
+          kind: 'command',
+          argv: ['tc', 'qdisc', 'replace', 'dev', device, 'root', 'fq_codel'],
+          why: 'replaces the queue; sysctl net.core.default_qdisc does it for new interfaces',
+        },
+      ],
+    },
+  ];
+}

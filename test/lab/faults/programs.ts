@@ -1,0 +1,101 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '../command.ts';
+import { nstat } from '../counters.ts';
+import type { Fault } from '../fault.ts';
+import { inside, RECEIVER, SENDER, type Pair } from '../network.ts';
+import { PORT, sendUdp, serve, steady } from '../traffic.ts';
+
+/** XDP_DROP is 1, TC_ACT_SHOT is 2 (include/uapi/linux). Drops UDP alone, so that ARP and IPv6 live. */
+const SOURCE = `
+struct xdp { unsigned data, end, meta, in, queue, out; };
+static int is_udp(unsigned char *data, unsigned char *end) {
+  return data + 34 <= end && data[12] == 8 && data[13] == 0 && data[23] == 17;
+}
+__attribute__((section("xdp"), used)) int lab_xdp(struct xdp *c) {
+  return is_udp((void *)(long)c->data, (void *)(long)c->end) ? 1 : 2;
+}
+struct skb { unsigned fields[19], data, end; };
+__attribute__((section("classifier"), used)) int lab_tc(struct skb *c) {
+  return is_udp((void *)(long)c->data, (void *)(long)c->end) ? 2 : 0;
+}
+char _license[] __attribute__((section("license"), used)) = "GPL";
+`;
+
+async function compiled({ cleanUp }: Pair): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'whydrop-lab-'));
+  cleanUp.add(() => rm(folder, { recursive: true }));
+  const [source, object] = [join(folder, 'drop.c'), join(folder, 'drop.o')];
+  await writeFile(source, SOURCE);
+  await run(`clang -target bpf -O2 -g -c ${source} -o ${object}`);
+  return object;
+}
+
+async function attachXdp(pair: Pair, mode: 'xdpgeneric' | 'xdpdrv'): Promise<void> {
+  const object = await compiled(pair);
+  await serve(pair, 'reads');
+  await inside(pair.b, `ip link set vb ${mode} obj ${object} sec xdp`);
+}
+
+async function attachTc(pair: Pair, direction: 'ingress' | 'egress'): Promise<void> {
+  const object = await compiled(pair);
+  await inside(pair.b, 'tc qdisc add dev vb clsact');
+  await inside(
+    pair.b,
+    `tc filter add dev vb ${direction} bpf direct-action obj ${object} sec classifier`,
+  );
+}
+
+async function clsactDropped({ b }: Pair): Promise<number> {
+  const qdiscs = JSON.parse(await inside(b, 'tc -s -j qdisc show dev vb')) as {
+    kind: string;
+    drops: number;
+  }[];
+  return qdiscs.find(({ kind }) => kind === 'clsact')?.drops ?? Number.NaN;
+}
+
+/** What a peer sent less what arrived in the IP layer. */
+async function notArrived({ a, b }: Pair): Promise<number> {
+  return (await nstat(a, 'UdpOutDatagrams')) - (await nstat(b, 'UdpInDatagrams'));
+}
+
+const xdp = {
+  cause: 'xdp-drop',
+  confidence: { bpf: 'certain', tracefs: 'likely' },
+  scope: { interface: 'vb' },
+  traffic: steady,
+  lost: notArrived,
+} satisfies Partial<Fault>;
+
+export default [
+  {
+    ...xdp,
+    name: 'XDP program in generic mode',
+    setUp: (pair) => attachXdp(pair, 'xdpgeneric'),
+  },
+  {
+    ...xdp,
+    name: 'XDP program in the driver of a veth',
+    setUp: (pair) => attachXdp(pair, 'xdpdrv'),
+  },
+  {
+    name: 'BPF program at the ingress hook of tc',
+    cause: 'tc-ingress-drop',
+    confidence: { bpf: 'certain', tracefs: 'likely' },
+    scope: { interface: 'vb' },
+    setUp: (pair) => attachTc(pair, 'ingress'),
+    traffic: ({ a }) =>
+      sendUdp({ from: a, to: RECEIVER, port: PORT, packets: 200, perSecond: 200 }),
+    lost: clsactDropped,
+  },
+  {
+    name: 'BPF program at the egress hook of tc',
+    cause: 'tc-egress-drop',
+    confidence: { bpf: 'certain', tracefs: 'likely' },
+    scope: { interface: 'vb' },
+    setUp: (pair) => attachTc(pair, 'egress'),
+    traffic: ({ b }) => sendUdp({ from: b, to: SENDER, port: PORT, packets: 200, perSecond: 200 }),
+    lost: clsactDropped,
+  },
+] satisfies readonly Fault[];

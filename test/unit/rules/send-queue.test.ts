@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest';
+import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
+import linkDown from '../../../rules/qdisc/link-down-tx.ts';
+import overlimit from '../../../rules/qdisc/qdisc-overlimit.ts';
+import type { Sampled } from '../../../src/model/check.ts';
+import type { DropCapture } from '../../../src/model/drops.ts';
+import { causesOf, linkOf, sampled, window } from './evidence.ts';
+
+function queue(of: Partial<Qdisc>): Qdisc {
+  return {
+    device: 'eth0',
+    kind: 'pfifo_fast',
+    handle: '0:',
+    bytes: 0n,
+    packets: 0n,
+    dropped: 0n,
+    overlimits: 0n,
+    requeues: 0n,
+    backlogBytes: 0n,
+    queueLength: 0n,
+    details: new Map(),
+    options: {},
+    ...of,
+  };
+}
+
+/** Each as it was and as it is. */
+function rising(
+  ...queues: readonly (readonly [Partial<Qdisc>, Partial<Qdisc>])[]
+): Sampled<Qdiscs> {
+  return sampled(
+    { qdiscs: queues.map(([first]) => queue(first)) },
+    { qdiscs: queues.map(([first, last]) => queue({ ...first, ...last })) },
+  );
+}
+
+const judged = (qdisc: Sampled<Qdiscs>) =>
+  causesOf(overlimit.judge({ qdisc, drops: undefined }, window));
+
+describe('qdisc-overlimit', () => {
+  test('a plain queue that overflows: certain, with another queue to try', () => {
+    expect(
+      judged(
+        rising([
+          { dropped: 500n, packets: 10n },
+          { dropped: 560n, packets: 950n },
+        ]),
+      ),
+    ).toMatchObject([
+      {
+        confidence: 'certain',
+        packets: 60,
+        traffic: { packets: 1000 },
+        scope: { interface: 'eth0' },
+        fixes: [
+          { steps: [{ argv: ['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'fq_codel'] }] },
+        ],
+        claims: [{ interface: 'eth0', packets: 60 }, { packets: 60 }, { packets: 60 }],
+      },
+    ]);
+  });
+
+  test.each([
+    ['one in a hundred is how TCP finds the speed of a link', 10n, 'notice'],
+    ['more is not', 11n, undefined],
+  ])('%s', (_what, dropped, severityAtMost) => {
+    const [cause] = judged(rising([{}, { dropped, packets: 1000n - dropped }]));
+    expect(cause?.severityAtMost).toBe(severityAtMost);
+  });
+
+  test('a total since boot is none', () => {
+    expect(judged(rising([{ dropped: 500n, packets: 10n }, { packets: 100n }]))).toEqual([]);
+  });
+
+  test('what an active queue drops early is not a full queue', () => {
+    const first = { kind: 'fq_codel', details: new Map([['drop_overlimit', 7n]]) };
+    expect(judged(rising([first, { dropped: 40n, packets: 100n }]))).toEqual([]);
+    const details = new Map([['drop_overlimit', 12n]]);
+    expect(judged(rising([first, { dropped: 40n, packets: 100n, details }]))).toMatchObject([
+      { packets: 5, rulesOut: [{ id: 'link-down-tx' }, { id: 'qdisc-aqm' }] },
+    ]);
+  });
+
+  test('the drops of a leaf are counted by its parents: once, and the leaf is named', () => {
+    const [cause, ...others] = judged(
+      rising(
+        [
+          { kind: 'htb', handle: '1:', options: {} },
+          { dropped: 30n, packets: 70n },
+        ],
+        [
+          { kind: 'pfifo', handle: '10:', parent: '1:10' },
+          { dropped: 30n, packets: 20n },
+        ],
+        [{ kind: 'pfifo', handle: '20:', parent: '1:20' }, { packets: 50n }],
+      ),
+    );
+    expect(others).toEqual([]);
+    expect(cause).toMatchObject({ packets: 30, fixes: [{ id: 'raise-rate-eth0' }] });
+    expect(cause?.because[1]?.text).toContain('pfifo queue 10: below 1:10');
+    expect(cause?.means).toContain('htb');
+  });
+
+  test('emulated loss is said to be', () => {
+    const [cause] = judged(rising([{ kind: 'netem' }, { dropped: 5n, packets: 995n }]));
+    expect(cause?.means).toContain('on purpose');
+    expect(cause?.fixes[0]?.id).toBe('remove-netem-eth0');
+  });
+
+  test('filters that look like queues are none', () => {
+    expect(judged(rising([{ kind: 'clsact', handle: 'ffff:' }, { dropped: 50n }]))).toEqual([]);
+  });
+});
+
+interface Dead {
+  readonly operstate?: string;
+  readonly up?: boolean;
+  readonly dropped?: bigint;
+  readonly sent?: bigint;
+}
+
+function deadLink(
+  { operstate = 'down', up = true, dropped = 100n, sent = 0n }: Dead,
+  more: { qdisc?: Sampled<Qdiscs>; drops?: DropCapture } = {},
+) {
+  const at = (txDropped: bigint, txPackets: bigint) => ({
+    interfaces: new Map([['eth1', linkOf({ operstate, up, txDropped, txPackets })]]),
+  });
+  const link = sampled(at(50n, 0n), at(50n + dropped, sent));
+  return causesOf(linkDown.judge({ link, qdisc: undefined, drops: undefined, ...more }, window));
+}
+
+const queryTo = (destination: string): DropCapture => ({
+  backend: 'bpf',
+  events: 100,
+  lost: 0,
+  hasReasons: true,
+  drops: [
+    {
+      reason: 'QDISC_DROP',
+      location: '__dev_queue_xmit',
+      protocol: 0x0800,
+      packets: 100,
+      edgePackets: 0,
+      details: {
+        netns: 1,
+        ifindex: 3,
+        interface: 'eth1',
+        ipProtocol: 17,
+        topFlows: [{ source: '10.0.0.1', destination, packets: 100 }],
+        flowCount: 1,
+        flowsApproximate: false,
+        samples: [],
+        stack: [],
+      },
+    },
+  ],
+});
+
+describe('link-down-tx', () => {
+  test('what is sent into an interface without a link is lost for certain', () => {
+    expect(deadLink({})).toMatchObject([
+      {
+        confidence: 'certain',
+        packets: 100,
+        scope: { interface: 'eth1' },
+        traffic: { packets: 100 },
+        claims: [{ reason: ['QDISC_DROP', 'DEV_READY'], interface: 'eth1', packets: 100 }, {}],
+      },
+    ]);
+    expect(deadLink({})[0]?.severityAtMost).toBeUndefined();
+  });
+
+  test.each<[string, Dead]>([
+    ['a link that is there', { operstate: 'up' }],
+    ['a virtual one that has no notion of it', { operstate: 'unknown' }],
+    ['an interface that was taken down', { up: false }],
+    ['nothing dropped', { dropped: 0n }],
+  ])('%s: no finding', (_what, dead) => {
+    expect(deadLink(dead)).toEqual([]);
+  });
+
+  test('its queue counted drops: there was a link, and the queue was full', () => {
+    const qdisc = rising([{ device: 'eth1' }, { dropped: 100n }]);
+    expect(deadLink({}, { qdisc })).toEqual([]);
+  });
+
+  test('a link that worked in the window: likely', () => {
+    expect(deadLink({ sent: 40n })).toMatchObject([{ confidence: 'likely' }]);
+  });
+
+  test('the chatter of an idle interface is none', () => {
+    expect(deadLink({ dropped: 19n })).toEqual([]);
+    expect(deadLink({ dropped: 20n })).toHaveLength(1);
+    expect(deadLink({}, { drops: queryTo('224.0.0.251') })).toEqual([]);
+    // Known to be for one host: a few are worth a notice.
+    const drops = queryTo('10.0.0.2');
+    expect(deadLink({ dropped: 3n }, { drops })).toMatchObject([{ severityAtMost: 'notice' }]);
+    expect(deadLink({}, { drops })[0]?.severityAtMost).toBeUndefined();
+  });
+});
