@@ -1,10 +1,9 @@
-import type { Snmp } from '../../checks/snmp.ts';
 import type { Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import type { CauseFinding, Claim, JudgeWindow } from '../../src/model/rule.ts';
-import { dropsWhere, observedRises } from '../protocol-counters.ts';
+import { dropsWhere } from '../protocol-counters.ts';
 
 /** Packets for one port of this host, at which nobody listened. */
 export interface RefusedPort {
@@ -25,44 +24,31 @@ interface Refusal {
 /** A client that tries again and again does so at least twice a second; scanners go from port to port. */
 const REPEATED_PER_SECOND = 2;
 const REPEATED_MIN = 10;
-/** Where ports are not known it may as well be somebody who looks for open ones: that is not worth a word. */
-const SCANNED_PER_SECOND = 50;
-const SCANNED_SHARE = 0.1;
 /** The kernel's default; below are the ports of services. */
 const DEFAULT_EPHEMERAL: readonly number[] = [32_768, 60_999];
 
 interface Refused {
   readonly protocol: 'TCP' | 'UDP';
-  readonly drops: DropCapture | undefined;
   /** Functions that drop for want of a socket. */
   readonly locations: readonly string[];
-  /** All packets that were refused, of this namespace. */
-  readonly packets: number;
-  /** By port, as far as known. */
+  /** Most packets first. */
   readonly ports: readonly RefusedPort[];
   /** Sockets that listen. */
   readonly sockets: Iterable<{ readonly local: string }>;
-  readonly snmp: Sampled<Snmp>;
-  readonly counters: readonly string[];
   readonly traffic: NonNullable<CauseFinding['traffic']>;
   readonly sysctl: Sampled<Sysctl> | undefined;
   readonly window: JudgeWindow;
 }
 
 /**
- * A hint if one port is asked for again and again, or, where ports are not known, if much is refused. Never an
- * alarm: whether there should be a service only the administrator knows.
+ * A hint if one port is asked for again and again, as far as ports are known (BPF). Never an alarm: whether there
+ * should be a service only the administrator knows.
  */
 export function refusedFindings(refused: Refused): readonly CauseFinding[] {
-  const { ports, packets, drops, sysctl, window, traffic } = refused;
-  if (drops?.backend === 'bpf') {
-    const most = ports.find(({ port }) => !isEphemeral(port, sysctl?.last));
-    const least = Math.max(REPEATED_MIN, REPEATED_PER_SECOND * window.seconds);
-    return most !== undefined && most.packets >= least ? atPort(most, refused) : [];
-  }
-  const isMuch =
-    packets >= SCANNED_PER_SECOND * window.seconds && packets >= traffic.packets * SCANNED_SHARE;
-  return isMuch && packets >= REPEATED_MIN ? [atAnyPort(refused)] : [];
+  const { ports, sysctl, window } = refused;
+  const most = ports.find(({ port }) => !isEphemeral(port, sysctl?.last));
+  const least = Math.max(REPEATED_MIN, REPEATED_PER_SECOND * window.seconds);
+  return most !== undefined && most.packets >= least ? atPort(most, refused) : [];
 }
 
 /** Late answers come to such ports, not requests. */
@@ -151,24 +137,6 @@ function takes(local: string, { port, address }: RefusedPort, protocol: 'TCP' | 
     return true;
   // ss writes `*` for one that takes IPv4 as well; /proc/net/udp6 has no such difference.
   return host === '[::]' && (protocol === 'UDP' || address === null || address.includes(':'));
-}
-
-function atAnyPort(refused: Refused): CauseFinding {
-  const { protocol, packets, snmp, counters } = refused;
-  return {
-    ...common(packets, refused),
-    confidence: 'possible',
-    scope: {},
-    because: [
-      ...observedRises(snmp, counters, `answers that a port is closed`),
-      {
-        source: 'skb:kfree_skb',
-        text: `${noSocketDrops(refused.drops, refused.locations).packets} packets found no socket`,
-      },
-    ],
-    means: `Many ${protocol} packets are for ports that nobody listens on: somebody looks for open ports, or a service is missing. The capture that names the port needs BPF (--capture bpf).`,
-    fixes: [],
-  };
 }
 
 function common(packets: number, { locations, traffic }: Refused) {

@@ -4,7 +4,7 @@ import snmp from '../../checks/snmp.ts';
 import sysctl from '../../checks/sysctl.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import { defineRule, type Finding } from '../../src/model/rule.ts';
-import { ownEvents, rises } from '../protocol-counters.ts';
+import { rises } from '../protocol-counters.ts';
 import {
   byPort,
   noSocketDrops,
@@ -14,7 +14,6 @@ import {
 } from '../socket/refused-port.ts';
 
 const LOCATIONS = ['tcp_v4_rcv', 'tcp_v6_rcv'];
-const COUNTERS = ['Tcp.OutRsts'];
 
 export default defineRule({
   id: 'no-socket-tcp',
@@ -40,18 +39,13 @@ export default defineRule({
       claims: [{ reason: 'NO_SOCKET', location: LOCATIONS }],
     };
     if (snmp === undefined) return [benign];
-    const { packets } = noSocketDrops(drops, LOCATIONS);
     return [
       benign,
       ...refusedFindings({
         protocol: 'TCP',
-        drops,
         locations: LOCATIONS,
-        packets: ownEvents(packets, rises(snmp, COUNTERS), window),
         ports: portsOf(drops),
         sockets: listeners?.last.sockets ?? [],
-        snmp,
-        counters: COUNTERS,
         traffic: { packets: rises(snmp, ['Tcp.InSegs']), what: 'TCP segments received' },
         sysctl,
         window,

@@ -4,8 +4,8 @@ import sockets from '../../checks/sockets.ts';
 import sysctl from '../../checks/sysctl.ts';
 import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { ownEvents, rises } from '../protocol-counters.ts';
-import { noSocketDrops, portsByFlows, refusedFindings } from '../socket/refused-port.ts';
+import { rises } from '../protocol-counters.ts';
+import { portsByFlows, refusedFindings } from '../socket/refused-port.ts';
 
 const LOCATIONS = ['__udp4_lib_rcv', '__udp6_lib_rcv', 'udp_rcv', 'udpv6_rcv'];
 const COUNTERS = ['Udp.NoPorts', 'Udp6.NoPorts'];
@@ -28,7 +28,6 @@ export default defineRule({
   },
   judge({ snmp, drops, sockets, sysctl }, window) {
     const noPorts = rises(snmp, COUNTERS);
-    const { packets } = noSocketDrops(drops, LOCATIONS);
     const benign: Finding = {
       kind: 'benign',
       text: 'UDP datagrams for ports that nobody listens on, such as answers that came too late. The sender is told by ICMP.',
@@ -42,13 +41,9 @@ export default defineRule({
       benign,
       ...refusedFindings({
         protocol: 'UDP',
-        drops,
         locations: LOCATIONS,
-        packets: ownEvents(packets, noPorts, window),
         ports: portsByFlows(drops, LOCATIONS),
         sockets: [...(sockets?.last.udp.values() ?? [])].filter(({ peer }) => peer === null),
-        snmp,
-        counters: COUNTERS,
         traffic: {
           packets: noPorts + rises(snmp, ['Udp.InDatagrams', 'Udp6.InDatagrams']),
           what: 'UDP datagrams received',

@@ -13,6 +13,8 @@ export interface Fault {
   readonly scope?: Scope;
   /** Interface that the BPF capture must tell. Default: vb. Null: none, the packets died apart from one. */
   readonly interface?: string | null;
+  /** tracefs cannot tell it from normal work of a host: it must then be silent. */
+  readonly onlyBpf?: true;
   /**
    * Why no other fault may be at work meanwhile: it changes a setting or reads a counter of the whole machine,
    * or tracefs knows it by its drops alone, which may then be those of a neighbour. Absent: runs beside others.

@@ -137,6 +137,7 @@ export default [
     name: 'TCP: a port that nobody listens on',
     cause: 'no-socket-tcp',
     confidence: 'possible',
+    onlyBpf: true,
     traffic: (pair) => connectTcp(pair, 100),
     lost: ({ b }) => nstat(b, 'TcpOutRsts'),
   },
