@@ -64,6 +64,21 @@ export async function connectTcp({ a }: Pair, connections: number, seconds = 0.5
   await runPerl(a, CONNECT, args);
 }
 
+const HOLD = `
+use strict; use Socket;
+my ($to, $port) = @ARGV;
+my @open = map { socket(my $s, PF_INET, SOCK_STREAM, 0) or die $!;
+  connect($s, sockaddr_in($port, inet_aton($to))) or die $!;
+  my $flags = fcntl($s, 4, 0x800); syswrite($s, 'x' x 65536) for 1 .. 4; $s } 1 .. 60;
+$| = 1; print "ready\\n"; sleep(100) while 1;
+`;
+
+/** Connections full of data that nobody reads: 10 MB or more. */
+export async function holdTcpMemory({ a, cleanUp }: Pair): Promise<void> {
+  const holder = await startPerl(a, HOLD, [RECEIVER, String(TCP_PORT)]);
+  cleanUp.add(() => holder.stop());
+}
+
 const PEER_PRELUDE = `
 use strict; use Socket; use Time::HiRes qw(sleep);
 my ($interface, $ethernet, $from, $to, $port) = @ARGV;

@@ -1,7 +1,7 @@
 import { nstat } from '../counters.ts';
 import type { Fault } from '../fault.ts';
 import { inside, setHostWide } from '../network.ts';
-import { addPeer, asPeer, connectTcp, PEER, serveTcp } from '../tcp.ts';
+import { addPeer, asPeer, connectTcp, holdTcpMemory, PEER, serveTcp } from '../tcp.ts';
 
 const requests = "segment(flags => 'SYN', sport => $_, paced => 1) for 2000 .. 2199;";
 
@@ -120,9 +120,12 @@ export default [
     interface: null,
     alone: 'the limit is host-wide',
     async setUp(pair) {
-      await setHostWide(pair.cleanUp, '/proc/sys/net/ipv4/tcp_mem', '4 8 12');
       await addPeer(pair);
       await serveTcp(pair, { mode: 'accepts' });
+      // First the memory, then the limit: far below what is in use, because each CPU keeps up to 1 MB that the
+      // kernel does not count (net.core.mem_pcpu_rsv).
+      await holdTcpMemory(pair);
+      await setHostWide(pair.cleanUp, '/proc/sys/net/ipv4/tcp_mem', '100 200 300');
     },
     traffic: (pair) =>
       asPeer(

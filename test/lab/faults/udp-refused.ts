@@ -59,6 +59,35 @@ export default [
     lost: ({ b }) => nstat(b, 'UdpInErrors'),
   },
   {
+    name: 'UDP: the memory of all sockets is used up',
+    cause: 'udp-mem-exhausted',
+    confidence: 'certain',
+    alone: 'the limit is host-wide',
+    async setUp(pair) {
+      await serve(pair, 'stuck', 4_000_000);
+      // First the memory (7 MB), then the limit: far below what is in use, because each CPU keeps up to 1 MB that
+      // the kernel does not count (net.core.mem_pcpu_rsv).
+      await sendUdp({
+        from: pair.a,
+        to: RECEIVER,
+        port: PORT,
+        packets: 3000,
+        perSecond: 0,
+        bytes: 1400,
+      });
+      await setHostWide(pair.cleanUp, '/proc/sys/net/ipv4/udp_mem', '100 200 300');
+    },
+    traffic: steady,
+    // No counter of the namespace tells (6.18.44); a new socket begins with 0.
+    lost: async ({ b }) =>
+      Number((await inside(b, 'cat /proc/net/udp')).trim().split(/\s+/).at(-1)),
+    cure: {
+      fix: 'udp-mem-exhausted',
+      capture: 'tracefs',
+      restart: (pair) => serve(pair, 'reads'),
+    },
+  },
+  {
     name: 'UDP: a program that sends faster than the line',
     cause: 'udp-sndbuf',
     confidence: 'likely',
