@@ -130,7 +130,7 @@ function deafFlows(events: readonly DropCount[]): number {
     .filter(({ packets }) => packets >= DEAF_FLOW_PACKETS).length;
 }
 
-/** TCP of this host always hears, but may lose the rest of a burst; not told: what else would send with DF set? */
+/** TCP of this host always hears, but may lose the rest of a burst. Tracefs tells no protocol: hardly another one. */
 function isLearning({ location, details }: DropCount): boolean {
   return OUTPUT.includes(location) && (details?.ipProtocol ?? IPPROTO_TCP) === IPPROTO_TCP;
 }

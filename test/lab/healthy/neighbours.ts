@@ -1,4 +1,5 @@
 import { start } from '../command.ts';
+import { nstat } from '../counters.ts';
 import { CHATTER, HTTP_SERVER, MDNS_LISTENER } from '../healthy-programs.ts';
 import { client, httpRequests, rxPackets, server, TRAFFIC_MS } from '../healthy-traffic.ts';
 import { inside, macOf, makePair, RECEIVER, SENDER, type Pair } from '../network.ts';
@@ -65,14 +66,14 @@ async function ipv6Chatter(pair: Pair): Promise<readonly Done[]> {
       '',
     ),
   );
-  const before = await rxPackets(b, 'vb');
+  const before = await nstat(b, 'Ip6InDiscards');
   const [http] = await Promise.all([
     httpRequests(pair, 1500),
     client(a, 'node', CHATTER, SENDER, '10.77.0.255', 1500),
     sendFrames(a, 'va', IPV6_ROUNDS * frames.length, ...frames),
   ]);
-  const count = (await rxPackets(b, 'vb')) - before;
-  return [http, { count, what: 'frames received', atLeast: IPV6_ROUNDS * frames.length }];
+  const count = (await nstat(b, 'Ip6InDiscards')) - before;
+  return [http, { count, what: 'IPv6 packets refused', atLeast: IPV6_ROUNDS * frames.length }];
 }
 
 /** A promiscuous capture that ends at so many frames. @returns how many it got, once it has begun */
@@ -86,6 +87,10 @@ async function startCapture(netns: string, frames: number, filter: string) {
   return {
     captured: child.then(({ stderr }) => Number(/(\d+) packets? captured/.exec(stderr)?.[1])),
   };
+}
+
+async function carrierChanges(netns: string): Promise<number> {
+  return Number(await inside(netns, 'cat /sys/class/net/va/carrier_changes'));
 }
 
 const MIRRORED = '020000000077';
@@ -134,15 +139,18 @@ export default [
         packets: 150,
         perSecond: 100,
       });
-      let count = 0;
-      for (; count < 5; count++) {
+      const before = await carrierChanges(others.a);
+      for (let flap = 0; flap < 5; flap++) {
         await inside(others.b, 'ip link set vb down');
         await inside(others.b, 'sleep 0.1');
         await inside(others.b, 'ip link set vb up');
         await inside(others.b, 'sleep 0.1');
       }
-      await stream;
-      return { count, what: 'flaps', atLeast: 5 };
+      const changes = (await carrierChanges(others.a)) - before;
+      return [
+        { count: await stream, what: 'packets sent meanwhile', atLeast: 100 },
+        { count: changes, what: 'changes of a link', atLeast: 10 },
+      ];
     },
   },
 ] satisfies readonly Workload[];
