@@ -5,6 +5,7 @@ import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Fragments } from '../../../checks/fragments.ts';
+import type { KernelLog } from '../../../checks/kernel-log.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
@@ -433,6 +434,8 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   neighbours: neighbours(),
   listeners: listeners(),
   netlink: netlink(),
+  // Nothing that was said before the window is in it.
+  'kernel-log': fc.constant<KernelLog>({ messages: [] }),
   'port-use': portUse(),
   qdisc: qdisc(),
   routes: routes(),
