@@ -107,7 +107,7 @@ function judgeImbalance(
   statistics: Readonly<Record<string, number>>,
   driver = 'igb',
   rxQueues = 4,
-  interrupts: Sampled<Interrupts> | undefined = undefined,
+  interrupts?: Sampled<Interrupts>,
 ) {
   const card = cardWindow({ driver, statistics, settings: { rxQueues } });
   return (cpus: readonly CpuRise[] | undefined) =>
@@ -158,9 +158,9 @@ test('no loss, no imbalance', () => {
 });
 
 test.each([
-  ['it', [950, 50], /CPU 0 got 950 of 1000 interrupts of eth0 \(1 of its 2 came at all\)/],
-  ['not it alone', [890, 110], undefined],
-  ['none came, the queue is polled', [0, 0], undefined],
+  ['it', [950, 50], ['CPU 0 got 950 of 1000 interrupts of eth0 (1 of its 2 came at all)']],
+  ['not it alone', [890, 110], []],
+  ['none came, the queue is polled', [0, 0], []],
 ])('one CPU takes the packets in, and %s gets the interrupts', (_, [here = 0, there = 0], told) => {
   const at = (zero: number, one: number): Interrupts => ({
     cards: new Map([
@@ -195,9 +195,7 @@ test.each([
     4,
     interrupts,
   )([{ processed: 9500 }, { processed: 500 }]);
-  const [, second] = cause?.because ?? [];
-  if (told === undefined) expect(second).toBeUndefined();
-  else expect(second?.text).toMatch(told);
+  expect(cause?.because.slice(1).map(({ text }) => text)).toEqual(told);
 });
 
 test('one CPU takes the packets of all queues in', () => {
