@@ -61,7 +61,7 @@ function lastNumber(stdout: string): number {
 /** Whole HTTP answers, one connection each. */
 export async function httpRequests({ a }: Pair, ms = TRAFFIC_MS, server = RECEIVER): Promise<Done> {
   const count = await client(a, 'node', HTTP_CLIENTS, server, 8080, ms);
-  return { count, what: 'HTTP answers', atLeast: ms / 40 };
+  return { count, what: 'HTTP answers', atLeast: ms / 60 };
 }
 
 /** Replies that `ping` counted. */
