@@ -50,6 +50,7 @@ import xdpDrop from './l2/xdp-drop.ts';
 import arpConflictOrFlux from './neigh/arp-conflict-or-flux.ts';
 import neighTableOverflow from './neigh/neigh-table-overflow.ts';
 import neighUnresolved from './neigh/neigh-unresolved.ts';
+import bridgeNetfilter from './netfilter/bridge-netfilter.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfConntrackInsertFailed from './netfilter/nf-conntrack-insert-failed.ts';
 import nfConntrackInvalid from './netfilter/nf-conntrack-invalid.ts';
@@ -155,6 +156,7 @@ export const rules: readonly AnyRule[] = [
   arpConflictOrFlux,
   neighTableOverflow,
   neighUnresolved,
+  bridgeNetfilter,
   nfConntrackFull,
   nfConntrackInsertFailed,
   nfConntrackInvalid,
