@@ -47,6 +47,7 @@ import vlanNoDevice from './l2/vlan-no-device.ts';
 import vxlanMisconfig from './l2/vxlan-misconfig.ts';
 import wifiDrop from './l2/wifi-drop.ts';
 import xdpDrop from './l2/xdp-drop.ts';
+import containerScope from './namespaces/container-scope.ts';
 import arpConflictOrFlux from './neigh/arp-conflict-or-flux.ts';
 import neighTableOverflow from './neigh/neigh-table-overflow.ts';
 import neighUnresolved from './neigh/neigh-unresolved.ts';
@@ -153,6 +154,7 @@ export const rules: readonly AnyRule[] = [
   vxlanMisconfig,
   wifiDrop,
   xdpDrop,
+  containerScope,
   arpConflictOrFlux,
   neighTableOverflow,
   neighUnresolved,
