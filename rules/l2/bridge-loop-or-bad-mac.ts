@@ -4,6 +4,7 @@ import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { settledLinks } from './device-drops.ts';
 import { countReasons } from '../benign.ts';
+import { knownByDrops } from '../ip/evidence.ts';
 
 const MEANINGS: ReadonlyMap<string, string> = new Map([
   [
@@ -38,7 +39,8 @@ export default defineRule({
       'net/core/dev.c __dev_queue_xmit (Linux 6.18)',
     ],
   },
-  judge({ drops, link }) {
+  judge({ drops, link }, window) {
+    const sure = knownByDrops(window);
     // No counter tells these; in a namespace through which fewer packets went they were not all lost.
     const passed = settledLinks(link).reduce(
       (sum, { before, now }) =>
@@ -51,10 +53,12 @@ export default defineRule({
       return [
         {
           kind: 'cause',
-          confidence: 'certain',
+          confidence: sure.confidence,
           packets,
           traffic: { packets: passed, what: 'packets that passed the interfaces' },
-          severityAtMost: reason === 'MAC_INVALID_SOURCE' ? 'warning' : 'critical',
+          // A loop takes the whole network with it.
+          severityAtMost:
+            reason === 'MAC_INVALID_SOURCE' || window.severalNetns ? sure.most : 'critical',
           scope: {},
           because: [
             { source: 'skb:kfree_skb', text: `${packets} packets were dropped (${reason})` },

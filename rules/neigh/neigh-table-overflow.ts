@@ -49,8 +49,8 @@ const TABLES: readonly Table[] = [
 export default defineRule({
   id: 'neigh-table-overflow',
   title: 'The neighbour (ARP) table is full',
-  needs: { neighbours },
-  wants: { drops, snmp, sysctl },
+  needs: { neighbours, snmp },
+  wants: { drops, sysctl },
   reviewed: '2026-11-23',
   explain: {
     see: 'Hosts of the own network become unreachable at random; the kernel log says `neighbour: arp_cache: neighbor table overflow!`. Seen on big flat networks and on Kubernetes nodes.',
@@ -79,7 +79,7 @@ export default defineRule({
       );
       const lost = drops?.hasReasons === true ? events : fulls;
       // The table is the machine's; who lost packets tells the namespace's own counter.
-      const discards = snmp === undefined ? 0 : rises(snmp, [table.discards]);
+      const discards = rises(snmp, [table.discards]);
       const packets = severalNetns ? Math.min(lost, discards) : lost;
       const limit = sysctl?.last.number(`${table.tree}.gc_thresh3`);
       const peak = Math.max(
@@ -92,7 +92,7 @@ export default defineRule({
           kind: 'cause',
           confidence: fulls > 0 ? 'certain' : 'likely',
           packets,
-          ...(snmp === undefined ? {} : { traffic: sentPackets(snmp) }),
+          traffic: sentPackets(snmp),
           scope: {},
           because: [
             ...fullsObserved(neighbours, table, fulls),

@@ -206,7 +206,7 @@ export default [
   {
     name: 'a source address that no host can have',
     cause: 'bridge-loop-or-bad-mac',
-    confidence: 'certain',
+    confidence: { bpf: 'certain', tracefs: 'possible' },
     alone: 'tracefs knows it by its drops alone',
     setUp: bridge,
     async traffic(pair) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Link, Links } from '../../../checks/link.ts';
+import type { Link } from '../../../checks/link.ts';
 import bondDegraded from '../../../rules/l2/bond-degraded.ts';
 import bondInactive from '../../../rules/l2/bond-inactive-slave.ts';
 import loop from '../../../rules/l2/bridge-loop-or-bad-mac.ts';
@@ -12,27 +12,9 @@ import tun from '../../../rules/l2/tun-tap-queue-full.ts';
 import vethPeer from '../../../rules/l2/veth-peer.ts';
 import vlanNoDevice from '../../../rules/l2/vlan-no-device.ts';
 import vxlan from '../../../rules/l2/vxlan-misconfig.ts';
-import type { Sampled } from '../../../src/model/check.ts';
 import type { DropCapture, DropCount, DropDetails } from '../../../src/model/drops.ts';
 import type { Finding } from '../../../src/model/rule.ts';
-import { capture, causesOf, foreign, linkOf, sampled, window } from './evidence.ts';
-
-/** Interfaces as they are, with what they counted in the window, on top of totals since boot. */
-function links(of: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
-  const at = (add: boolean) =>
-    new Map(
-      Object.entries(of).map(([name, link]) => {
-        const counters: readonly (readonly [string, bigint])[] = Object.entries(link)
-          .filter(([, value]) => typeof value === 'bigint')
-          .map(
-            ([key, value]) =>
-              [key, 1000n + (add && typeof value === 'bigint' ? value : 0n)] as const,
-          );
-        return [name, linkOf({ ...link, ...Object.fromEntries<bigint>(counters) })] as const;
-      }),
-    );
-  return sampled({ interfaces: at(false) }, { interfaces: at(true) });
-}
+import { capture, causesOf, foreign, links, window } from './evidence.ts';
 
 const drop = (reason: string, location: string, packets: number): DropCount => ({
   reason,
@@ -396,14 +378,20 @@ describe('bridge-vlan-filter', () => {
 });
 
 describe('bridge-loop-or-bad-mac', () => {
-  const judge = (reason: string, rxPackets = 200n) =>
+  const judge = (reason: string, rxPackets = 200n, where = window) =>
     loop.judge(
       { link: links({ p0: port({ rxPackets }) }), drops: capture([drop(reason, 'x', 100)]) },
-      window,
+      where,
     );
 
   test.each(['MAC_INVALID_SOURCE', 'LOCAL_MAC', 'RECURSION_LIMIT'])('%s is certain', (reason) => {
     expect(judge(reason)).toMatchObject([{ confidence: 'certain', packets: 100 }]);
+  });
+
+  test('where they may be of another namespace they are a hint', () => {
+    expect(judge('LOCAL_MAC', 200n, foreign)).toMatchObject([
+      { confidence: 'possible', severityAtMost: 'notice' },
+    ]);
   });
 
   test('no more than passed here; other reasons are others', () => {

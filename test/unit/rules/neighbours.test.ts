@@ -120,7 +120,7 @@ test('nearly full is a hint; another namespace met the limit, not this one', () 
 
 test('without drops the counter of the machine tells', () => {
   const neighbours = sampled(state(1000, 0), state(1000, 30));
-  const evidence = { neighbours, drops: undefined, sysctl: undefined, snmp: undefined };
+  const evidence = { neighbours, drops: undefined, sysctl: undefined, snmp: snmpRise({}) };
   expect(causesOf(neighTableOverflow.judge(evidence, window))).toMatchObject([
     { packets: 30, fixes: [] },
   ]);
