@@ -36,7 +36,6 @@ export default defineRule({
   judge({ snmp, sockstat, sysctl }) {
     const memory = tcpMemory(snmp, sockstat, sysctl);
     if (memory.pressure !== true) return [];
-    const pressures = rises(snmp, ['TcpExt.TCPMemoryPressures']);
     // Pressure that lasts is counted once; the losses go on.
     const counter = TELLING.find((name) => rises(snmp, [name]) > 0);
     const { peakPages, limits } = memory;
@@ -45,7 +44,7 @@ export default defineRule({
     return [
       {
         kind: 'cause',
-        confidence: pressures > 0 && isOver ? 'certain' : 'likely',
+        confidence: isOver && counter !== undefined ? 'certain' : 'likely',
         // What is lost for it is counted by the consequences.
         packets: 0,
         scope: {},

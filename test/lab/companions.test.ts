@@ -77,6 +77,7 @@ async function told(traffic: () => Promise<unknown>): Promise<Companions> {
   const capture = await startBpfCapture();
   if (capture.status !== 'ok') throw new Error(capture.reason);
   cleanUp.add(() => capture.value.stop());
+  capture.value.mark('window-open');
   await traffic();
   const drops = await capture.value.stop();
   if (drops.status !== 'ok') throw new Error(drops.reason);

@@ -66,16 +66,17 @@ export async function connectTcp({ a }: Pair, connections: number, seconds = 0.5
 
 const HOLD = `
 use strict; use Socket;
-my ($to, $port) = @ARGV;
+socket(my $listener, PF_INET, SOCK_STREAM, 0) or die $!;
+bind($listener, sockaddr_in(0, INADDR_LOOPBACK)) or die $!; listen($listener, 100) or die $!;
 my @open = map { socket(my $s, PF_INET, SOCK_STREAM, 0) or die $!;
-  connect($s, sockaddr_in($port, inet_aton($to))) or die $!;
+  connect($s, getsockname($listener)) or die $!;
   my $flags = fcntl($s, 4, 0x800); syswrite($s, 'x' x 65536) for 1 .. 4; $s } 1 .. 60;
 $| = 1; print "ready\\n"; sleep(100) while 1;
 `;
 
-/** Connections full of data that nobody reads: 10 MB or more. */
+/** Connections full of data that nobody reads, 10 MB or more, on the peer's loopback: the limit is host-wide. */
 export async function holdTcpMemory({ a, cleanUp }: Pair): Promise<void> {
-  const holder = await startPerl(a, HOLD, [RECEIVER, String(TCP_PORT)]);
+  const holder = await startPerl(a, HOLD, []);
   cleanUp.add(() => holder.stop());
 }
 

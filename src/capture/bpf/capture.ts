@@ -51,32 +51,40 @@ export async function startBpfCapture(
   const attached = attachProgram(lib.value, { netns, ifindex: options.ifindex ?? 0 });
   if (attached.status !== 'ok') return attached;
   const program = attached.value;
-  const companions = attachCompanions(lib.value, netns);
 
+  let companions: Reading<AttachedCompanions> | undefined;
   let vmlinux: Reading<Btf> | undefined;
+  const prepare = (): void => {
+    companions ??= attachCompanions(lib.value, netns);
+    vmlinux ??= readVmlinux();
+  };
+  // Drops count from now on. The rest is 80 ms of work, which passes while the programs of the first reading run:
+  // within the window it would slow down what is measured.
+  const preparing = setImmediate(prepare);
   let stopped: Promise<Reading<DropCapture>> | undefined;
   return ok({
     mark(moment) {
+      if (moment === 'window-open') prepare();
       program.setWindow(moment === 'window-open');
-      // Needed at the end only. While the window passes there is time for it.
-      if (moment === 'window-open') setImmediate(() => (vmlinux ??= readVmlinux()));
     },
-    stop: () => (stopped ??= stop(program, companions, () => vmlinux ?? readVmlinux())),
+    stop() {
+      clearImmediate(preparing);
+      return (stopped ??= stop(program, companions, vmlinux ?? readVmlinux()));
+    },
   });
 }
 
 async function stop(
   program: AttachedProgram,
-  companions: Reading<AttachedCompanions>,
-  types: () => Reading<Btf>,
+  companions: Reading<AttachedCompanions> | undefined,
+  vmlinux: Reading<Btf>,
 ): Promise<Reading<DropCapture>> {
   const raw = program.finish();
-  const told = companions.status === 'ok' ? companionsFrom(companions.value.finish()) : undefined;
+  const told = companions?.status === 'ok' ? companionsFrom(companions.value.finish()) : undefined;
   if (raw.status !== 'ok') return raw;
   const capture = raw.value;
   const locations = new Locations(readKallsyms);
   await locations.learn([...addressesOf(capture)]);
-  const vmlinux = types();
   if (vmlinux.status !== 'ok') return vmlinux;
   const hasReasons = givesReasons(vmlinux.value);
   const drops = dropKinds(capture, {
@@ -101,7 +109,8 @@ async function stop(
 }
 
 /** What the report should say of tracepoints that are not watched. */
-function notesOf(companions: Reading<AttachedCompanions>): readonly string[] {
+function notesOf(companions: Reading<AttachedCompanions> | undefined): readonly string[] {
+  if (companions === undefined) return [];
   if (companions.status === 'ok') return companions.notes ?? [];
   return [
     `Which sockets were full and which peers lose packets is not known: ${companions.reason}`,
@@ -114,7 +123,6 @@ function reasonsOf(capture: RawCapture): ReadonlySet<number> {
 
 const vmlinuxPath = '/sys/kernel/btf/vmlinux';
 
-/** 20 to 30 ms of work, so not when the capture starts. */
 export function readVmlinux(): Reading<Btf> {
   try {
     return ok(new Btf(readFileSync(vmlinuxPath)));

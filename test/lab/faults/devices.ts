@@ -18,6 +18,15 @@ function outward({ b }: Pair, to: string, bytes = 100): Promise<number> {
   return sendUdp({ from: b, to, port: PORT, packets: 200, perSecond: 200, bytes });
 }
 
+/** The kernel's own announcements of IPv6 would be among what the devices count. */
+async function withoutIpv6(...namespaces: readonly string[]): Promise<void> {
+  for (const netns of namespaces) {
+    for (const which of ['all', 'default']) {
+      await inside(netns, `sysctl -qw net.ipv6.conf.${which}.disable_ipv6=1`);
+    }
+  }
+}
+
 /** Makes a network behind a device, with one neighbour that is known. */
 async function behind(netns: string, device: string): Promise<void> {
   await inside(netns, `ip link set ${device} up`);
@@ -34,12 +43,7 @@ const NOBODY = '10.77.0.3';
 
 /** The receiver's cable ends in a bridge, which has a second port with nobody on it. */
 async function bridge({ a, b }: Pair): Promise<void> {
-  // Its announcements would be in the counters, too.
-  for (const netns of [a, b]) {
-    for (const which of ['all', 'default']) {
-      await inside(netns, `sysctl -qw net.ipv6.conf.${which}.disable_ipv6=1`);
-    }
-  }
+  await withoutIpv6(a, b);
   await inside(a, `ip neigh add ${NOBODY} dev va lladdr 02:00:00:00:00:33 nud permanent`);
   await inside(b, 'ip link add br0 type bridge mcast_snooping 0');
   await inside(b, 'ip link add port type veth peer name port-end');
@@ -74,8 +78,7 @@ $| = 1; print "ready\\n"; sleep 100;
 `;
 
 async function tapThatNobodyReads(pair: Pair): Promise<void> {
-  // The kernel's own announcements of IPv6 would be among the losses.
-  await inside(pair.b, 'sysctl -qw net.ipv6.conf.default.disable_ipv6=1');
+  await withoutIpv6(pair.b);
   const child = start('ip', ['netns', 'exec', pair.b, 'perl', '-e', TAP]);
   pair.cleanUp.add(async () => {
     child.kill('SIGKILL');
@@ -118,6 +121,7 @@ export default [
     interface: 'vx0',
     scope: { interface: 'vx0' },
     async setUp(pair) {
+      await withoutIpv6(pair.b);
       await inside(pair.b, `ip link add vx0 type vxlan id 42 dstport 4789 local ${RECEIVER}`);
       await behind(pair.b, 'vx0');
     },
@@ -130,6 +134,7 @@ export default [
     confidence: 'certain',
     alone: 'tracefs knows it by its drops alone',
     async setUp({ a, b }) {
+      await withoutIpv6(a, b);
       await inside(b, `ip link add vx0 type vxlan id 42 dstport 4789 remote ${SENDER}`);
       await inside(b, 'ip link set vx0 up');
       await inside(a, `ip link add vx0 type vxlan id 43 dstport 4789 remote ${RECEIVER}`);

@@ -1,7 +1,7 @@
 import { nstat } from '../counters.ts';
 import type { Fault } from '../fault.ts';
-import { frameAddresses, inside, SENDER } from '../network.ts';
-import { PORT, runPerl, sendFrames, serve, startPerl, steady } from '../traffic.ts';
+import { frameAddresses, inside, RECEIVER, SENDER, setHostWide } from '../network.ts';
+import { PORT, runPerl, sendFrames, sendUdp, serve, startPerl, steady } from '../traffic.ts';
 
 /** IPv4 and UDP from 10.77.0.1:1000 to 10.77.0.2:5000, whose checksum is not dead. */
 const BAD_CHECKSUM = [
