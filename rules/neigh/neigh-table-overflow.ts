@@ -12,7 +12,10 @@ import { dropsOf, packetsOf, seen, sentPackets } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 const REASON = 'NEIGH_CREATEFAIL';
-/** The kernel cleans up by force from here on (neigh_alloc: gc_thresh2 is half of gc_thresh3 by default). */
+/**
+ * As for a table of connections (nf-conntrack-full). The kernel cleans up by force from gc_thresh2 on (neigh_alloc), half
+ * of gc_thresh3 by default: what stays beyond that is in use.
+ */
 const FILLING_SHARE = 0.9;
 /** No less than this is worth a change of the setting; the default is 1,024. */
 const SMALLEST_LIMIT = 4096;

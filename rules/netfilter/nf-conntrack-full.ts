@@ -11,9 +11,9 @@ import { conntrackRise } from './conntrack-rise.ts';
 
 /** The kernel's own early eviction starts here (nf_conntrack_core.c gc_worker, "95 %"). */
 const FULL_SHARE = 0.95;
-/** Below this a refused entry has another reason (no memory, a helper). */
+/** Below this a refused entry has another reason (no memory, a helper); node-exporter's mixin warns from here. */
 const PLAUSIBLE_SHARE = 0.75;
-/** Netdata and node-problem-detector warn from about here. */
+/** netdata warns at 85 to 90 %, node-problem-detector at 90 %. */
 const FILLING_SHARE = 0.9;
 /** A planning figure for one entry with its extensions; the bare slab object is 256 bytes on 6.18. */
 const ENTRY_BYTES = 400;

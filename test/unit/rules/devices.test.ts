@@ -90,8 +90,8 @@ describe('tun-tap-queue-full', () => {
         { txDropped: packets },
         capture([on('tap0', full(Number(packets)), flowTo(destination))]),
       )[0]?.severityAtMost;
-    expect(severity(19n, '10.0.0.2')).toBe('notice');
-    expect(severity(20n, '10.0.0.2')).toBeUndefined();
+    expect(severity(25n, '10.0.0.2')).toBe('notice');
+    expect(severity(26n, '10.0.0.2')).toBeUndefined();
     expect(severity(500n, '224.0.0.251')).toBe('notice');
   });
 
@@ -179,8 +179,8 @@ describe('vxlan-misconfig', () => {
   });
 
   test('announcements of an idle overlay are harmless', () => {
-    const few = judge({ txDropped: 19n }, capture([nowhere(19)]));
-    expect([causesOf(few), benignClaims(few)]).toEqual([[], [19, 19]]);
+    const few = judge({ txDropped: 25n }, capture([nowhere(25)]));
+    expect([causesOf(few), benignClaims(few)]).toEqual([[], [25, 25]]);
     const chatter = capture([on('vx0', nowhere(200), flowTo('ff02::fb'))]);
     expect(causesOf(judge({ txDropped: 200n }, chatter))).toEqual([]);
   });
@@ -226,13 +226,13 @@ describe('vlan-no-device', () => {
     );
 
   test('frames for our own address, taken for those of another host', () => {
-    expect(judge(20, MAC, MAC)).toMatchObject([
-      { confidence: 'likely', packets: 20, scope: { interface: 'eth0' } },
+    expect(judge(26, MAC, MAC)).toMatchObject([
+      { confidence: 'likely', packets: 26, scope: { interface: 'eth0' } },
     ]);
   });
 
   test.each<[string, readonly Finding[]]>([
-    ['a handful', judge(19, MAC)],
+    ['a handful', judge(25, MAC)],
     ['frames for others', judge(200, MAC, '02:00:00:00:00:99')],
     ['nothing was kept of them', judge(200)],
   ])('%s: no finding', (_what, findings) => {
@@ -276,7 +276,7 @@ describe('bridge-stp-blocked', () => {
 
   test('harmless: what spanning tree blocks, and a few broadcasts', () => {
     expect(judge('blocking', 100, true)).toMatchObject([{ kind: 'benign' }]);
-    expect(judge('disabled', 19, false)).toMatchObject([{ kind: 'benign' }]);
+    expect(judge('disabled', 25, false)).toMatchObject([{ kind: 'benign' }]);
   });
 
   test('no more than came in by the port; nothing where all ports forward', () => {
@@ -319,7 +319,7 @@ describe('bridge-no-target', () => {
   });
 
   test('a few, or announcements into an empty bridge: harmless', () => {
-    expect(judge({}, nowhere(19))).toMatchObject([{ kind: 'benign' }]);
+    expect(judge({}, nowhere(25))).toMatchObject([{ kind: 'benign' }]);
     const chatter = on('br0', nowhere(100), flowTo('224.0.0.251'));
     expect(judge({}, chatter)).toMatchObject([{ kind: 'benign' }]);
   });
@@ -371,7 +371,7 @@ describe('bridge-vlan-filter', () => {
   });
 
   test('a few are broadcasts of others; without the filter, or locked, it is something else', () => {
-    expect(judge(19)).toMatchObject([{ kind: 'benign' }]);
+    expect(judge(25)).toMatchObject([{ kind: 'benign' }]);
     expect(judge(100, false)).toEqual([]);
     expect(judge(100, true, ['locked'])).toEqual([]);
   });
@@ -484,7 +484,7 @@ describe('bonds', () => {
       { confidence: 'certain', packets: 100, scope: { interface: 'eth1' } },
     ]);
     expect(bondInactive.judge({ link, drops: undefined }, window)).toEqual([]);
-    expect(bondDegraded.judge({ link: bond('802.3ad', { rxNoHandler: 19n }) }, window)).toEqual([]);
+    expect(bondDegraded.judge({ link: bond('802.3ad', { rxNoHandler: 25n }) }, window)).toEqual([]);
   });
 
   test('a port without a link is a notice', () => {

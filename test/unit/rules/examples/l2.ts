@@ -96,7 +96,7 @@ export default [
         }),
       ),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
   {
     rule: 'l2-otherhost',
@@ -120,7 +120,7 @@ export default [
       link: bond('802.3ad', frames),
       drops: dropped('UNHANDLED_PROTO', '__netif_receive_skb_core', frames, on('eth1')),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
   {
     rule: 'bridge-stp-blocked',
@@ -128,7 +128,7 @@ export default [
       link: bridge({ portState: 'disabled' }),
       drops: dropped('BRIDGE_INGRESS_STP_STATE', 'br_handle_frame', frames, on('port0')),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
   {
     rule: 'bridge-no-target',
@@ -136,7 +136,7 @@ export default [
       link: bridge({ portLimits: ['isolated'] }),
       drops: dropped('NO_TX_TARGET', 'br_flood', frames, on('port0')),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
   {
     rule: 'bridge-vlan-filter',
@@ -144,7 +144,7 @@ export default [
       link: bridge({}, { vlanFiltering: true }),
       drops: dropped('NOT_SPECIFIED', 'br_allowed_ingress', frames, on('port0')),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
   {
     rule: 'bridge-loop-or-bad-mac',
@@ -192,7 +192,7 @@ export default [
       link: links({ vx0: { kind: 'vxlan', txDropped: BigInt(packets), txPackets: 10_000n } }),
       drops: dropped('NO_TX_TARGET', 'vxlan_xmit', packets, on('vx0')),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
   {
     rule: 'xdp-drop',

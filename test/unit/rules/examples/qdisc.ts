@@ -45,6 +45,6 @@ export default [
       link: links({ eth1: { operstate: 'down', txDropped: BigInt(packets) } }),
       drops: dropped('QDISC_DROP', '__dev_queue_xmit', packets, on('eth1')),
     }),
-    causeFrom: 20,
+    causeFrom: 26,
   },
 ] satisfies readonly Example[];

@@ -56,7 +56,7 @@ export default [
     evidence: (datagrams) => ({
       snmp: traffic({ 'Udp.SndbufErrors': datagrams, 'Ip.OutDiscards': datagrams }),
     }),
-    causeFrom: 10,
+    causeFrom: 50,
   },
   {
     rule: 'no-socket-udp',
