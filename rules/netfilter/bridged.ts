@@ -56,7 +56,7 @@ export function bridgedRefusals(
     });
     const frames = atPorts.reduce((sum, { packets }) => sum + packets, 0);
     return {
-      packets: ofIp(frames, refusals),
+      packets: ofIp(frames, refused.packets - frames, refusals),
       ports: [...new Set(atPorts.map(({ name }) => name))],
     };
   }
@@ -64,15 +64,19 @@ export function bridgedRefusals(
   const routed =
     rises(snmp, ['Ip.ForwDatagrams', 'Ip6.OutForwDatagrams']) +
     protocols.reduce((sum, protocol) => sum + lostInward(snmp, protocol), 0);
-  return { packets: Math.max(0, countedAtForward(refusals) - routed), ports: undefined };
+  const bridged = Math.max(0, countedAtForward(refusals) - routed);
+  return { packets: Math.min(refused.packets, bridged), ports: undefined };
 }
 
-/** Rules of the bridge itself drop at the same place. Where one of them does not count, only the others' counters tell. */
-function ofIp(frames: number, refusals: Refusals): number {
+/**
+ * Rules of the bridge itself drop at the same place. Where one of them does not count, only the counters of the others
+ * tell, as far as no other drop accounts for them.
+ */
+function ofIp(frames: number, otherDrops: number, refusals: Refusals): number {
   const counted = packetsOf(refusals.counted.filter((refuser) => isOfBridge(refuser)));
   const left = Math.max(0, frames - counted);
   return refusals.uncounted.some((refuser) => isOfBridge(refuser))
-    ? Math.min(left, countedAtForward(refusals))
+    ? Math.min(left, Math.max(0, countedAtForward(refusals) - otherDrops))
     : left;
 }
 

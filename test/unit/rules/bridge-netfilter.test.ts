@@ -140,6 +140,15 @@ test.each([
   expect(bridged.map((cause) => cause.packets)).toEqual(packets);
 });
 
+test('look-alike: a rule of the bridge that does not count, beside routed packets that the policy counted', () => {
+  const drops = {
+    ...refused(100, 'vm2'),
+    drops: [...refused(100, 'vm2').drops, ...refused(80, 'br0').drops],
+  };
+  const { bridged, routed } = judge({ counted: 80, ofBridge: null, drops });
+  expect([bridged, routed[0]?.packets]).toEqual([[], 80]);
+});
+
 test('the setting is off: not by the firewall for IP packets', () => {
   expect(judge({ setting: 0, drops: refused(100, 'vm2') }).bridged).toEqual([]);
 });
