@@ -1,6 +1,8 @@
+import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Link } from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
+import { withKernelWords } from '../kernel-messages.ts';
 import { waitingPorts, type WaitingPort } from './bond-ports.ts';
 import { isChatter } from './chatter.ts';
 import { settledLinks } from './device-drops.ts';
@@ -9,6 +11,7 @@ export default defineRule({
   id: 'bond-degraded',
   title: 'A bond runs on fewer ports than it has',
   needs: { link },
+  wants: { kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'Less bandwidth than there should be, or some connections work and others do not.',
@@ -23,16 +26,17 @@ export default defineRule({
       'Documentation/networking/bonding.rst',
     ],
   },
-  judge({ link }, window) {
+  judge({ link, kernelLog }, window) {
     const outside = waitingPorts(settledLinks(link), link.last).filter(
       ({ mode }) => mode === '802.3ad',
     );
-    return [
+    const findings = [
       ...outside.flatMap((port) =>
         outsideGroup(port, link.last.interfaces.get(port.now.master ?? ''), window),
       ),
       ...[...link.last.interfaces].flatMap(([name, now]) => deadPort(name, now)),
     ];
+    return withKernelWords(findings, kernelLog, 'bond');
   },
 });
 

@@ -37,6 +37,7 @@ function judgeHost(
   const checks = rules.flatMap(({ needs, wants }) => Object.values({ ...needs, ...wants }));
   const results = checks.map((check): [AnyCheck, CheckResult] => {
     const { id } = check;
+    if (!(id in evidence)) throw new Error(`healthyHost() says nothing of the check ${id}`);
     const reading = blind.includes(id)
       ? unread('absent', 'not here')
       : ok(evidence[id as keyof HostEvidence]);

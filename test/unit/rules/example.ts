@@ -6,6 +6,8 @@ import drops from '../../../checks/drops.ts';
 import ethtool from '../../../checks/ethtool.ts';
 import firewall from '../../../checks/firewall.ts';
 import fragments from '../../../checks/fragments.ts';
+import interrupts from '../../../checks/interrupts.ts';
+import kernelLog, { type Subject } from '../../../checks/kernel-log.ts';
 import link from '../../../checks/link.ts';
 import listeners from '../../../checks/listeners.ts';
 import neighbours from '../../../checks/neighbours.ts';
@@ -41,6 +43,8 @@ const checks = {
   ethtool,
   firewall,
   fragments,
+  interrupts,
+  'kernel-log': kernelLog,
   link,
   listeners,
   neighbours,
@@ -122,6 +126,8 @@ export function healthyHost(): HostEvidence {
     ...cardWindow({ driver: 'igb' }),
     firewall: nothing({ rules: [], policies: [], unseen: [] }),
     fragments: nothing({ ipv4: { datagrams: 0, bytes: 0, limitBytes: 4_194_304 } }),
+    interrupts: nothing({ cards: new Map() }),
+    'kernel-log': nothing({ messages: [] }),
     listeners: nothing({ counters: new Map(), sockets: [] }),
     neighbours: nothing({
       entries: new Map([['arp_cache' as const, 10]]),
@@ -141,6 +147,12 @@ export function healthyHost(): HostEvidence {
     sysctl: settings({}),
     xfrm: nothing({ counters: new Map() }),
   };
+}
+
+/** Of eth0, so often in the window. */
+export function kernelSays(about: Subject, times: number): HostEvidence['kernel-log'] {
+  const message = { about, text: 'as the kernel says it', interface: 'eth0' };
+  return sampled({ messages: [] }, { messages: Array.from({ length: times }, () => message) });
 }
 
 /** Five seconds are 500 ticks. */

@@ -48,7 +48,8 @@ function judge({
     conntrackOf({ ...state, count: firstCount ?? state.count }, at(false)),
     conntrackOf(state, at(true)),
   );
-  return causesOf(rule.judge({ conntrack, drops, snmp: snmpRise(received) }, window))[0];
+  const snmp = snmpRise(received);
+  return causesOf(rule.judge({ conntrack, drops, snmp, kernelLog: undefined }, window))[0];
 }
 
 const netfilterDrop = (packets: number, location = 'nf_hook_slow') =>

@@ -1,6 +1,6 @@
 import { EtherType } from '../../../../src/model/drops.ts';
 import { detailsOf, dropped, linkRise, sampled, settings } from '../evidence.ts';
-import { traffic, type Example, type HostEvidence } from '../example.ts';
+import { kernelSays, traffic, type Example, type HostEvidence } from '../example.ts';
 
 const NOTHING_LEFT = { bytes: 4_194_304, datagrams: 1000, limitBytes: 4_194_304 };
 /** Five strays a second are nobody's fault. */
@@ -32,6 +32,12 @@ export default [
       drops: dropped('IP_LOCAL_SOURCE', 'ip_rcv_finish_core', packets),
     }),
     causeFrom: 1,
+  },
+  {
+    rule: 'own-source-address',
+    evidence: (times) => ({ 'kernel-log': kernelSays('duplicate-address', times) }),
+    causeFrom: 1,
+    clear: 3,
   },
   {
     rule: 'no-route-in',

@@ -1,7 +1,7 @@
 import type { Link } from '../../../../checks/link.ts';
 import { EtherType } from '../../../../src/model/drops.ts';
 import { detailsOf, dropped, links, sampled } from '../evidence.ts';
-import { type Example, type HostEvidence } from '../example.ts';
+import { kernelSays, type Example, type HostEvidence } from '../example.ts';
 
 const ADDRESS = '02:00:00:00:00:01';
 
@@ -153,6 +153,18 @@ export default [
       drops: dropped('LOCAL_MAC', 'br_handle_frame', frames, on('port0')),
     }),
     causeFrom: 1,
+  },
+  {
+    rule: 'bridge-loop-or-bad-mac',
+    evidence: (times) => ({ 'kernel-log': kernelSays('own-address', times) }),
+    causeFrom: 1,
+    clear: 3,
+  },
+  {
+    rule: 'bridge-loop-or-bad-mac',
+    evidence: (times) => ({ 'kernel-log': kernelSays('dead-loop', times) }),
+    causeFrom: 1,
+    clear: 3,
   },
   {
     rule: 'veth-peer',

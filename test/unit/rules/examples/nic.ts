@@ -1,5 +1,5 @@
 import { detailsOf, dropped, links, sampled } from '../evidence.ts';
-import { traffic, type Example } from '../example.ts';
+import { kernelSays, traffic, type Example } from '../example.ts';
 import { cardWindow, type CardWindow } from '../nic-evidence.ts';
 
 /** A counter of the driver that stands for one cause. */
@@ -51,5 +51,11 @@ export default [
     }),
     causeFrom: 20,
     beside: ['udp-csum-error'],
+  },
+  {
+    rule: 'offload-checksum-bug',
+    evidence: (times) => ({ 'kernel-log': kernelSays('hardware-checksum', times) }),
+    causeFrom: 1,
+    clear: 3,
   },
 ] satisfies readonly Example[];
