@@ -100,6 +100,7 @@ const keys = [
   'net.netfilter.nf_conntrack_udp_timeout_stream',
   'net.netfilter.nf_conntrack_log_invalid',
   'net.bridge.bridge-nf-call-iptables',
+  'net.bridge.bridge-nf-call-ip6tables',
   'net.unix.max_dgram_qlen',
 ] as const;
 

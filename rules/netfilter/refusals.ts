@@ -67,6 +67,22 @@ export function ipHooksOf({ entry, hooks }: Refuser): readonly Hook[] {
   return entry.family === 'bridge' || entry.family === 'arp' ? [] : hooks;
 }
 
+/** Of a bridge or a device: it meets frames before, or apart from, the IP layer. */
+export function isOfBridge({ entry }: Pick<Refuser, 'entry'>): boolean {
+  return entry.family === 'bridge' || entry.family === 'netdev';
+}
+
+/** `inet filter input: udp dport 5000 counter drop`; an iptables line names its chain itself. */
+export function nameOf(entry: FirewallRule | FirewallPolicy): string {
+  return entry.tool === 'nft'
+    ? `${entry.family} ${entry.table} ${entry.chain}: ${entry.text}`
+    : `${entry.tool} -t ${entry.table} ${entry.text}`;
+}
+
+export function sourceOf({ tool }: FirewallRule | FirewallPolicy): string {
+  return tool === 'nft' ? 'nft -a list ruleset' : `${tool}-save -c`;
+}
+
 /** EtherTypes of the packets it can see. Empty: any. */
 export function protocolsOf({ entry }: Refuser): readonly number[] {
   return protocolsOfFamily(entry.family) ?? protocolsOfMatch(entry.text);

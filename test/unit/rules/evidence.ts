@@ -71,6 +71,23 @@ export function linkOf(link: Partial<Link> = {}): Link {
   };
 }
 
+/** Interfaces as they are, with what they counted in the window, on top of totals since boot. */
+export function links(of: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
+  const at = (add: boolean) =>
+    new Map(
+      Object.entries(of).map(([name, link]) => {
+        const counters: readonly (readonly [string, bigint])[] = Object.entries(link)
+          .filter(([, value]) => typeof value === 'bigint')
+          .map(
+            ([key, value]) =>
+              [key, 1000n + (add && typeof value === 'bigint' ? value : 0n)] as const,
+          );
+        return [name, linkOf({ ...link, ...Object.fromEntries<bigint>(counters) })] as const;
+      }),
+    );
+  return sampled({ interfaces: at(false) }, { interfaces: at(true) });
+}
+
 /** Interfaces by name, with what they counted in the window. */
 export function linkRise(rises: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
   const interfaces = new Map(Object.entries(rises).map(([name, link]) => [name, linkOf(link)]));
@@ -140,6 +157,16 @@ export function capture(drops: readonly Drop[], hasReasons = true): DropCapture 
       ...drop,
     })),
   };
+}
+
+/** Drops of one kind. */
+export function dropped(
+  reason: string,
+  location: string,
+  packets: number,
+  more: Partial<DropCount> = {},
+): DropCapture {
+  return capture(packets === 0 ? [] : [{ reason, location, packets, ...more }]);
 }
 
 /** What only the BPF capture knows. */

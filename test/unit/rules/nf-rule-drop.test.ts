@@ -53,6 +53,8 @@ function judge({
       drops: capture,
       snmp: ip === null ? undefined : risen<Snmp>({ 'Ip.OutTransmits': 0, ...ip }, {}),
       conntrack: conntrack && risen<Conntrack>(conntrack, { count: 10 }),
+      link: undefined,
+      sysctl: undefined,
     },
     { seconds, foreignNetns: false, severalNetns: true, interfaces: [] },
   );
@@ -390,6 +392,8 @@ test('forward, on kernels that count forwarding after the hook', () => {
       },
       snmp,
       conntrack: undefined,
+      link: undefined,
+      sysctl: undefined,
     },
     { seconds: 5, foreignNetns: false, severalNetns: true, interfaces: [] },
   );
