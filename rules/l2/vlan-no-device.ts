@@ -1,5 +1,5 @@
 import drops from '../../checks/drops.ts';
-import link, { otherhostRise, type Link } from '../../checks/link.ts';
+import link, { otherhostRise, type Links } from '../../checks/link.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
@@ -31,14 +31,12 @@ export default defineRule({
     references: ['net/core/dev.c __netif_receive_skb_core, check_vlan_id (Linux 6.18)'],
   },
   judge({ link, drops }) {
-    return settledLinks(link).flatMap((device) =>
-      finding(device, drops, vlansOn(device.name, link.last.interfaces)),
-    );
+    return settledLinks(link).flatMap((device) => finding(device, drops, link.last));
   },
 });
 
 /** Numbers of the VLANs that have an interface. */
-function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly number[] {
+function vlansOn(name: string, { interfaces }: Links): readonly number[] {
   return [...interfaces.values()].flatMap(({ lower, vlanId }) =>
     lower === name && vlanId !== undefined ? [vlanId] : [],
   );
@@ -47,7 +45,7 @@ function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly 
 function finding(
   { name, before, now }: SettledLink,
   capture: DropCapture,
-  vlans: readonly number[],
+  links: Links,
 ): readonly CauseFinding[] {
   const { address } = now;
   if (address === undefined) return [];
@@ -57,6 +55,7 @@ function finding(
   );
   const packets = Math.min(packetsOf(seen), otherhostRise(before, now) ?? Infinity);
   if (packets < CHATTER_PACKETS) return [];
+  const vlans = vlansOn(name, links);
   return [
     {
       kind: 'cause',
