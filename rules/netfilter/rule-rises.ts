@@ -14,9 +14,8 @@ export function risesOf(
   { first, last }: Sampled<Firewall>,
   isWanted: (rule: FirewallRule) => boolean,
 ): RuleRise[] {
-  const before = new Map(first.rules.filter(isWanted).map(({ key, packets }) => [key, packets]));
   return last.rules.filter(isWanted).flatMap((entry) => {
-    const earlier = before.get(entry.key) ?? undefined;
+    const earlier = first.packets.get(entry.key);
     const packets = rise(earlier, entry.packets ?? undefined);
     return packets === 0 || earlier === undefined ? [] : [{ entry, packets, first: earlier }];
   });
