@@ -55,23 +55,28 @@ export default defineCheck<Firewall>({
       if (listing !== undefined) await Promise.race([listing(), sleep(LISTING_WAIT_MS)]);
       return unread('not-applicable', 'The rules are compared over the whole window.');
     }
-    if (phase === 'last' && listing === undefined) {
-      return firewallOf(await listNfTables(host), await readLegacyTables(host));
+    const legacy = readLegacyTables(host);
+    // Without the counters in the first reading, they are of no use in the last.
+    const counters =
+      phase === 'first' || listing !== undefined ? await readRuleCounters(host) : undefined;
+    if (counters?.status !== 'ok') return firewallOf(await listNfTables(host), await legacy);
+    if (listing === undefined) {
+      const value = firewallOf(nothingListed, await legacy);
+      if (value.status !== 'ok') return value;
+      const packets = new Map([...value.value.packets, ...counters.value.packets]);
+      const unlisted = { ...value.value, packets };
+      let listed: Promise<Reading<Listed>> | undefined;
+      listings.set(unlisted, () => (listed ??= listNfTables(host, counters.value.handles)));
+      return ok(unlisted, value.notes);
     }
-    const [counters, legacy] = await Promise.all([readRuleCounters(host), readLegacyTables(host)]);
-    if (counters.status !== 'ok') return firewallOf(await listNfTables(host), legacy);
-    if (listing !== undefined) {
-      const listed = await listing();
-      const tables = isComplete(listed, counters.value) ? listed : await listNfTables(host);
-      return firewallOf(tables, legacy, counters.value);
+    let listed = await listing();
+    if (listed.status === 'ok' && hasNewRules(counters.value, listed.value)) {
+      listed = await listNfTables(host, counters.value.handles);
     }
-    const { packets } = counters.value;
-    const value = firewallOfLegacy(legacy);
-    if (value.status !== 'ok') return value;
-    const counted = { ...value.value, packets: new Map([...value.value.packets, ...packets]) };
-    let listed: Promise<NfTables> | undefined;
-    listings.set(counted, () => (listed ??= listNfTables(host)));
-    return ok(counted, value.notes);
+    return firewallOf(
+      listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed,
+      await legacy,
+    );
   },
   // Of rules that are not listed we do not know what they do.
   *counters({ rules, policies, packets }) {
@@ -89,24 +94,72 @@ export default defineCheck<Firewall>({
  * Lists the rules once, for a first reading that was of counters only: that takes 5 s for 50,000 rules, and is
  * done while the window passes.
  */
-const listings = new WeakMap<Firewall, () => Promise<NfTables>>();
+const listings = new WeakMap<Firewall, () => Promise<Reading<Listed>>>();
 
 const LISTING_WAIT_MS = 100;
 
-/** What lists the rules of nf_tables. */
-interface NfTables {
-  readonly native: Reading<NftListing>;
-  readonly nft4: Reading<Tables>;
-  readonly nft6: Reading<Tables>;
+/** What nf_tables holds. */
+interface Listed extends Tables, Pick<Firewall, 'unseen'> {
+  /** Of the rules of each chain (`ip filter INPUT`), in their order. */
+  readonly handles: Handles;
 }
 
-async function listNfTables(host: Host): Promise<NfTables> {
+type Handles = ReadonlyMap<string, readonly (number | undefined)[]>;
+
+const nothing: Tables = { rules: [], policies: [] };
+const nothingListed: Reading<Listed> = ok({ ...nothing, unseen: [], handles: new Map() });
+
+/** @param known for when nft is not there to tell them */
+async function listNfTables(host: Host, known: Handles = new Map()): Promise<Reading<Listed>> {
   const native = await listRuleset(host);
-  const [nft4, nft6] = await Promise.all([
+  const saves = await Promise.all([
     readIptablesNft(host, 'ip', native),
     readIptablesNft(host, 'ip6', native),
   ]);
-  return { native, nft4, nft6 };
+  for (const reading of [native, ...saves]) {
+    if (reading.status !== 'ok' && reading.status !== 'absent') return reading;
+  }
+  const save = joined(
+    ...saves.flatMap((reading) => (reading.status === 'ok' ? reading.value : [])),
+  );
+  const notes = [native, ...saves].flatMap((reading) =>
+    reading.status === 'ok' ? (reading.notes ?? []) : [],
+  );
+  if (native.status !== 'ok') {
+    // The rules of iptables-nft we have; native ones there may be.
+    return saves.every(({ status }) => status !== 'ok')
+      ? native
+      : ok({ ...withHandles(save, known), unseen: [native.reason], handles: known }, notes);
+  }
+  const { value: listing } = native;
+  const handles = handlesOf(listing.rules);
+  const managed = managedByIptables(listing, save);
+  const isManaged = ({ family, table }: FirewallRule | FirewallPolicy) =>
+    managed.has(`${family} ${table}`);
+  const ofIptables = {
+    rules: save.rules.filter(isManaged),
+    policies: save.policies.filter(isManaged),
+  };
+  const tables = joined(nftFirewall(listing, managed), withHandles(ofIptables, handles));
+  return ok({ ...tables, unseen: [], handles }, notes);
+}
+
+/** What has been counted by now. A rule that is gone since it was listed is left out. */
+function counted(listed: Listed, { packets }: RuleCounters): Listed {
+  const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
+    if (entry.packets === null) return [entry];
+    const counted = packets.get(entry.key);
+    return counted === undefined ? [] : [{ ...entry, packets: counted }];
+  };
+  return { ...listed, rules: listed.rules.flatMap(now), policies: listed.policies.flatMap(now) };
+}
+
+/** Rules came in since they were listed. */
+function hasNewRules({ handles }: RuleCounters, listed: Listed): boolean {
+  return [...handles].some(([chain, now]) => {
+    const known = new Set(listed.handles.get(chain));
+    return now.some((handle) => !known.has(handle));
+  });
 }
 
 type LegacyTables = readonly [ip: Reading<Tables>, ip6: Reading<Tables>];
@@ -115,97 +168,32 @@ function readLegacyTables(host: Host): Promise<LegacyTables> {
   return Promise.all([readLegacy(host, 'ip'), readLegacy(host, 'ip6')]);
 }
 
-function firewallOfLegacy([legacy4, legacy6]: LegacyTables): Reading<Firewall> {
-  return firewallOf({ native: ok(emptyListing), nft4: ok(nothing), nft6: ok(nothing) }, [
-    legacy4,
-    legacy6,
-  ]);
-}
-
-/** @param counters newer ones than those of the listing */
-function firewallOf(
-  { native, nft4, nft6 }: NfTables,
-  [legacy4, legacy6]: LegacyTables,
-  counters?: RuleCounters,
-): Reading<Firewall> {
-  const readings = [native, nft4, nft6, legacy4, legacy6];
+function firewallOf(listed: Reading<Listed>, legacy: LegacyTables): Reading<Firewall> {
+  const readings = [listed, ...legacy];
   for (const reading of readings) {
     if (reading.status !== 'ok' && reading.status !== 'absent') return reading;
   }
-  if (native.status !== 'ok' && readings.every(isAbsentOrEmpty)) return native;
-
-  const ofIptablesNft = tablesOf(nft4, nft6);
-  const ofLegacy = tablesOf(legacy4, legacy6);
+  const isAbsentOrEmpty = (reading: Reading<Tables>): boolean =>
+    reading.status !== 'ok' || reading.value === nothing;
+  if (listed.status !== 'ok' && legacy.every(isAbsentOrEmpty)) return listed;
+  const tables = joined(
+    ...readings.flatMap((reading) => (reading.status === 'ok' ? reading.value : [])),
+  );
+  const unseen = [
+    ...(listed.status === 'ok' ? listed.value.unseen : [listed.reason]),
+    ...legacy.flatMap((reading) => (reading.status === 'ok' ? [] : reading.reason)),
+  ];
   const notes = readings.flatMap((reading) =>
     reading.status === 'ok' ? (reading.notes ?? []) : [],
   );
-  const firewallFrom = (tables: Tables, unseen: readonly string[]): Reading<Firewall> => {
-    const all = joined(counters === undefined ? tables : counted(tables, counters), ofLegacy);
-    return ok({ ...all, packets: packetsOf(all), unseen }, [...notes, ...unseen]);
-  };
-  if (native.status !== 'ok') {
-    // The rules of iptables-nft we have; native ones there may be.
-    return firewallFrom(withHandles(ofIptablesNft, counters?.handles ?? new Map()), [
-      native.reason,
-      ...ofLegacy.unseen,
-    ]);
-  }
-  const managed = managedByIptables(native.value, ofIptablesNft);
-  const isManaged = ({ family, table }: FirewallRule | FirewallPolicy) =>
-    managed.has(`${family} ${table}`);
-  const ofManaged = {
-    rules: ofIptablesNft.rules.filter(isManaged),
-    policies: ofIptablesNft.policies.filter(isManaged),
-  };
-  return firewallFrom(
-    joined(
-      nftFirewall(native.value, managed),
-      withHandles(ofManaged, handlesOf(native.value.rules)),
-    ),
-    ofLegacy.unseen,
-  );
+  return ok({ ...tables, packets: packetsOf(tables), unseen }, [...notes, ...unseen]);
 }
-
-/** Rules and policies with what they have counted by now. One that is gone since it was listed is left out. */
-function counted({ rules, policies }: Tables, { packets }: RuleCounters): Tables {
-  const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
-    if (entry.packets === null) return [entry];
-    const counted = packets.get(entry.key);
-    return counted === undefined ? [] : [{ ...entry, packets: counted }];
-  };
-  return { rules: rules.flatMap(now), policies: policies.flatMap(now) };
-}
-
-/** No rule came in since it was listed. */
-function isComplete({ native }: NfTables, { handles }: RuleCounters): boolean {
-  if (native.status !== 'ok') return true;
-  const listed = handlesOf(native.value.rules);
-  return [...handles].every(([chain, now]) => {
-    const known = new Set(listed.get(chain));
-    return now.every((handle) => known.has(handle));
-  });
-}
-
-const nothing: Tables = { rules: [], policies: [] };
-const emptyListing: NftListing = { chains: [], rules: [], counters: [], verdictMaps: [] };
 
 function joined(...parts: readonly Tables[]): Tables {
   return {
     rules: parts.flatMap(({ rules }) => rules),
     policies: parts.flatMap(({ policies }) => policies),
   };
-}
-
-/** What was read; `unseen` tells of that which is there but cannot be read. */
-function tablesOf(...readings: readonly Reading<Tables>[]): Tables & Pick<Firewall, 'unseen'> {
-  return {
-    ...joined(...readings.flatMap((reading) => (reading.status === 'ok' ? [reading.value] : []))),
-    unseen: readings.flatMap((reading) => (reading.status === 'ok' ? [] : [reading.reason])),
-  };
-}
-
-function isAbsentOrEmpty(reading: Reading<NftListing | Tables>): boolean {
-  return reading.status !== 'ok' || reading.value === nothing;
 }
 
 /** `--terse` leaves out the elements of sets: block lists have hundreds of thousands. */
@@ -275,9 +263,6 @@ function managedByIptables(listing: NftListing, save: Tables): ReadonlySet<Table
   }
   return managed;
 }
-
-/** Handles of the rules of each chain (`ip filter INPUT`), in their order. */
-type Handles = ReadonlyMap<string, readonly (number | undefined)[]>;
 
 function handlesOf(rules: readonly NftRule[]): Handles {
   const handles = new Map<string, (number | undefined)[]>();
