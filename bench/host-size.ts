@@ -7,7 +7,7 @@ import {
   describe,
   measureSize,
   peakMemory,
-  REPORT_COMMAND,
+  reportCommand,
   secondsBeyond,
   stages,
   type Measured,
@@ -59,7 +59,7 @@ export async function measureHostSizes(
         value: secondsBeyond(of),
         unit: 's',
         goal: { atMost: 5 },
-        command: REPORT_COMMAND,
+        command: reportCommand(options),
       })),
       ...growths,
       ...measured.map((of): Figure => ({

@@ -7,7 +7,7 @@ import {
   describe,
   measureSize,
   peakMemory,
-  REPORT_COMMAND,
+  reportCommand,
   secondsBeyond,
   stages,
   type Measured,
@@ -40,7 +40,7 @@ export async function measureReports(
         value: secondsBeyond(of),
         unit: 's',
         ...(of.name === 'medium' && { goal: { atMost: 1 } }),
-        command: REPORT_COMMAND,
+        command: reportCommand(options),
       })),
       ...measured.map((of): Figure => ({
         id: `report.memory.${of.name}`,

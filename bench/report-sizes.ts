@@ -4,22 +4,23 @@ import { ms, type Breakdown } from './figure.ts';
 import { startReport, type ReportRun } from './report-run.ts';
 import { median } from './statistics.ts';
 
-const WINDOW_SECONDS = 2;
-
 /** As somebody would type it. */
-export const REPORT_COMMAND = `whydrop report --json --netns NAME --duration ${WINDOW_SECONDS}s`;
+export function reportCommand({ windowSeconds }: MeasureOptions): string {
+  return `whydrop report --json --netns NAME --duration ${windowSeconds}s`;
+}
 
 /** Reports of one namespace. */
 export interface Measured {
   /** Heads a column. */
   readonly name: string;
   readonly size: Size;
+  readonly windowSeconds: number;
   readonly runs: readonly ReportRun[];
 }
 
 /** Makes a namespace of that size, and reports on it. */
 export async function measureSize(
-  { program, rounds, say }: MeasureOptions,
+  { program, rounds, windowSeconds, say }: MeasureOptions,
   name: string,
   size: Size,
   cleanUp: CleanUp,
@@ -29,23 +30,24 @@ export async function measureSize(
   const runs: ReportRun[] = [];
   for (let round = 0; round < rounds; round += 1) {
     runs.push(
-      await startReport(program, ['--netns', netns, '--duration', `${WINDOW_SECONDS}s`]).done,
+      await startReport(program, ['--netns', netns, '--duration', `${windowSeconds}s`]).done,
     );
   }
   await cleanUp.run();
-  return { name, size, runs };
+  return { name, size, windowSeconds, runs };
 }
 
 export interface MeasureOptions {
   /** The built main.js. */
   readonly program: string;
   readonly rounds: number;
+  readonly windowSeconds: number;
   readonly say: (text: string) => void;
 }
 
 /** Median of the seconds beyond the window. */
-export function secondsBeyond({ runs }: Measured): number {
-  return median(runs.map(ownMs)) / 1000;
+export function secondsBeyond({ windowSeconds, runs }: Measured): number {
+  return median(runs.map(({ wallMs }) => wallMs)) / 1000 - windowSeconds;
 }
 
 /** The highest of all runs, in MB. */
@@ -53,22 +55,18 @@ export function peakMemory({ runs }: Measured): number {
   return Math.max(...runs.map(({ peakMB }) => peakMB));
 }
 
-function ownMs({ wallMs }: ReportRun): number {
-  return wallMs - WINDOW_SECONDS * 1000;
-}
-
 export function stages(measured: readonly Measured[]): Breakdown {
-  const parts: readonly (readonly [string, (run: ReportRun) => number])[] = [
+  const parts: readonly (readonly [string, (run: ReportRun, windowMs: number) => number])[] = [
     ['start: node, imports, enter the namespace', ({ beganMs }) => beganMs.starting],
     ['start the capture', ({ beganMs }) => beganMs.first - beganMs.starting],
     ['first reading', ({ beganMs }) => beganMs.window - beganMs.first],
     [
       'window, beyond its length',
-      ({ beganMs }) => beganMs.last - beganMs.window - WINDOW_SECONDS * 1000,
+      ({ beganMs }, windowMs) => beganMs.last - beganMs.window - windowMs,
     ],
     ['last reading, stop the capture', ({ beganMs }) => beganMs.judging - beganMs.last],
     ['judge, print, end', ({ beganMs, wallMs }) => wallMs - beganMs.judging],
-    ['all of it', ownMs],
+    ['all of it', ({ wallMs }, windowMs) => wallMs - windowMs],
   ];
   return {
     title: 'Where the time goes',
@@ -76,7 +74,9 @@ export function stages(measured: readonly Measured[]): Breakdown {
       ['stage', ...measured.map(({ name }) => name)],
       ...parts.map(([what, part]) => [
         what,
-        ...measured.map(({ runs }) => ms(median(runs.map(part)))),
+        ...measured.map(({ windowSeconds, runs }) =>
+          ms(median(runs.map((run) => part(run, windowSeconds * 1000)))),
+        ),
       ]),
     ],
   };

@@ -4,7 +4,7 @@ import { isList, isObject, textIn, type Json } from './json.ts';
 import { policyKey, ruleKey } from './ruleset.ts';
 
 /** What whydrop itself reads from nf_tables, over netlink (src/host/rule-counters.ts). */
-export const RULE_COUNTERS = 'whydrop-rule-counters';
+const RULE_COUNTERS = 'whydrop-rule-counters';
 
 /** The counters of all rules of nf_tables in a namespace: quickly read, but nothing says what the rules do. */
 export interface RuleCounters {
@@ -17,10 +17,10 @@ export interface RuleCounters {
 export async function readRuleCounters(view: View): Promise<Reading<RuleCounters>> {
   const output = await view.run([RULE_COUNTERS]);
   if (output.status !== 'ok') return output;
-  return (
-    parseRuleCounters(output.value.stdout) ??
-    unread('malformed', `${RULE_COUNTERS} printed something else.`)
-  );
+  const counters = parseRuleCounters(output.value.stdout);
+  return counters === undefined
+    ? unread('malformed', `${RULE_COUNTERS} printed something else.`)
+    : ok(counters);
 }
 
 /**
@@ -28,7 +28,7 @@ export async function readRuleCounters(view: View): Promise<Reading<RuleCounters
  * handles of rules, with packets, or the name of the counter object that has them, or null. Then one for each
  * such object: `{"family":"inet","table":"filter","counter":"web","packets":3}`.
  */
-export function parseRuleCounters(text: string): Reading<RuleCounters> | undefined {
+export function parseRuleCounters(text: string): RuleCounters | undefined {
   const packets = new Map<string, bigint>();
   const handles = new Map<string, readonly number[]>();
   const references: (readonly [key: string, object: string])[] = [];
@@ -63,7 +63,7 @@ export function parseRuleCounters(text: string): Reading<RuleCounters> | undefin
     const counted = objects.get(object);
     if (counted !== undefined) packets.set(key, counted);
   }
-  return ok({ packets, handles });
+  return { packets, handles };
 }
 
 /** Above 2^53 it is rounded: that many packets take a fast NIC some years. */

@@ -5,7 +5,9 @@ import { expect, test } from 'vitest';
 
 import firewall, { type Firewall, type FirewallRule } from '../../../checks/firewall.ts';
 import { parseIptablesSave } from '../../../checks/firewall/iptables.ts';
+import { entriesOf } from '../../../checks/firewall/nft-entries.ts';
 import { nftFirewall, parseNftJson } from '../../../checks/firewall/nftables.ts';
+import { parseRuleCounters } from '../../../checks/firewall/rule-counters.ts';
 import { unread, type Reading } from '../../../src/model/reading.ts';
 import { fakeHost, type FakeMachine } from './fake-host.ts';
 import { garbledText } from './garbled-text.ts';
@@ -457,4 +459,151 @@ test('statements of any shape are never more than left out', async () => {
       expect(typeof (await nftRule(statements)).text).toBe('string');
     }),
   );
+});
+
+/** What whydrop reads over netlink of the rules in `listing`, with these packets. */
+function counters(chain: string, rules: readonly (readonly [number, number | string | null])[]) {
+  const [family, table, name] = chain.split(' ');
+  return JSON.stringify({ family, table, chain: name, policy: null, rules });
+}
+
+function listing(...handles: readonly number[]): string {
+  return JSON.stringify({
+    nftables: [
+      { chain: { family: 'ip', table: 't', name: 'c', handle: 1, hook: 'input', policy: 'drop' } },
+      { counter: { family: 'ip', table: 't', name: 'mine', packets: 1, bytes: 80 } },
+      ...handles.map((handle) => ({
+        rule: {
+          family: 'ip',
+          table: 't',
+          chain: 'c',
+          handle,
+          expr: [{ counter: handle === 9 ? 'mine' : { packets: 1, bytes: 80 } }, { drop: null }],
+        },
+      })),
+    ],
+  });
+}
+
+/** Reads at both ends of a window, and in it. */
+async function window(first: FakeMachine, within: FakeMachine, last: FakeMachine) {
+  const opening = await firewall.read(fakeHost(first), { phase: 'first', interfaces: [] });
+  if (opening.status !== 'ok') throw new Error(opening.reason);
+  const context = { interfaces: [], first: opening.value };
+  // The listing is asked of the host of the first reading: one machine that changes.
+  Object.assign(first.commands ?? {}, within.commands);
+  await firewall.read(fakeHost(first), { ...context, phase: 'sample' });
+  const closing = await firewall.read(fakeHost(last), { ...context, phase: 'last' });
+  return { opening: opening.value, closing };
+}
+
+test('with counters over netlink, the rules are listed once, in the window', async () => {
+  const { opening, closing } = await window(
+    { commands: { [countersCommand]: counters('ip t c', [[4, 17]]) } },
+    { commands: { [nftCommand]: listing(4) } },
+    { commands: { [countersCommand]: counters('ip t c', [[4, 20]]) } },
+  );
+  expect(opening).toMatchObject({
+    rules: [],
+    packets: new Map([['nftables ip t c handle 4', 17n]]),
+  });
+  expect([...(firewall.counters?.(opening) ?? [])]).toEqual([['nftables ip t c handle 4', 17n]]);
+  expect(closing).toMatchObject({
+    status: 'ok',
+    value: { rules: [{ handle: 4, verdict: 'drop', packets: 20n }], unseen: [] },
+  });
+});
+
+test('a rule that came in after the listing has it made again; one that went is not told of', async () => {
+  const { closing } = await window(
+    {
+      commands: {
+        [countersCommand]: counters('ip t c', [
+          [4, 17],
+          [5, 1],
+        ]),
+      },
+    },
+    { commands: { [nftCommand]: listing(4, 5) } },
+    {
+      commands: {
+        [countersCommand]: counters('ip t c', [
+          [4, 20],
+          [6, 3],
+        ]),
+        [nftCommand]: listing(4, 6),
+      },
+    },
+  );
+  expect(closing).toMatchObject({ value: { rules: [{ handle: 4 }, { handle: 6, packets: 3n }] } });
+  const gone = await window(
+    {
+      commands: {
+        [countersCommand]: counters('ip t c', [
+          [4, 17],
+          [5, 1],
+        ]),
+      },
+    },
+    { commands: { [nftCommand]: listing(4, 5) } },
+    { commands: { [countersCommand]: counters('ip t c', [[4, 20]]) } },
+  );
+  expect(gone.closing).toMatchObject({ value: { rules: [{ handle: 4 }] } });
+});
+
+test('a counter object over netlink', async () => {
+  const object = { family: 'ip', table: 't', counter: 'mine', packets: 8 };
+  const both = `${counters('ip t c', [[9, 'mine']])}\n${JSON.stringify(object)}`;
+  const { closing } = await window(
+    { commands: { [countersCommand]: both } },
+    { commands: { [nftCommand]: listing(9) } },
+    { commands: { [countersCommand]: both } },
+  );
+  expect(closing).toMatchObject({ value: { rules: [{ handle: 9, packets: 8n }] } });
+});
+
+test('iptables-nft without nft has its handles from netlink', async () => {
+  const chain = (packets: number) => ({
+    [countersCommand]: counters('ip filter INPUT', [[7, packets]]),
+  });
+  const save = '*filter\n:INPUT ACCEPT [0:0]\n[1:60] -A INPUT -p udp -j DROP\nCOMMIT\n';
+  const { closing } = await window(
+    { commands: chain(1) },
+    { commands: { 'iptables-nft-save -c': save } },
+    { commands: chain(6) },
+  );
+  expect(closing).toMatchObject({
+    value: {
+      rules: [{ key: 'nftables ip filter INPUT handle 7', packets: 6n }],
+      unseen: ['nft is not installed.'],
+    },
+  });
+});
+
+test('the counters of netlink: garbage is never more than left out', () => {
+  const text = counters('ip t c', [
+    [4, 17],
+    [5, 'x'],
+    [6, null],
+  ]);
+  expect(parseRuleCounters(text)).toMatchObject({ packets: { size: 1 } });
+  fc.assert(
+    fc.property(garbledText(text), (garbled) => {
+      expect(parseRuleCounters(garbled)?.packets.size ?? 0).toBeLessThanOrEqual(3);
+    }),
+  );
+});
+
+test('entries of the JSON of nft, one by one: whatever is in their strings', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.dictionary(fc.string(), fc.jsonValue()), { maxLength: 5 }),
+      (entries) => {
+        const parsed = [...entriesOf(JSON.stringify({ nftables: entries }))];
+        expect(parsed).toEqual(entries.map((entry) => JSON.stringify(entry)));
+      },
+    ),
+  );
+  expect(() => [...entriesOf('{"nftables": [{"rule": {}}')]).toThrow();
+  expect(() => [...entriesOf('table ip t {}')]).toThrow();
 });
