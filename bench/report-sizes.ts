@@ -113,8 +113,8 @@ export function checkTrouble(measured: readonly Measured[]): string[] {
 
 export function describe({ rules, interfaces, udpSockets, tcpSockets }: Size): string {
   const counts = { rules, interfaces, 'UDP sockets': udpSockets, 'TCP sockets': tcpSockets };
-  return Object.entries(counts)
+  const parts = Object.entries(counts)
     .filter(([, count]) => count > 0)
-    .map(([what, count]) => `${count.toLocaleString('en')} ${what}`)
-    .join(', ');
+    .map(([what, count]) => `${count.toLocaleString('en')} ${what}`);
+  return parts.length === 0 ? 'nothing' : parts.join(', ');
 }

@@ -604,6 +604,6 @@ test('entries of the JSON of nft, one by one: whatever is in their strings', () 
       },
     ),
   );
-  expect(() => [...entriesOf('{"nftables": [{"rule": {}}')]).toThrow();
-  expect(() => [...entriesOf('table ip t {}')]).toThrow();
+  expect(() => [...entriesOf('{"nftables": [{"rule": {}}')]).toThrow('does not end well');
+  expect(() => [...entriesOf('table ip t {}')]).toThrow('not the JSON of nft');
 });
