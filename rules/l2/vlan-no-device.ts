@@ -1,5 +1,5 @@
 import drops from '../../checks/drops.ts';
-import link, { otherhostRise, type Link } from '../../checks/link.ts';
+import link, { otherhostRise, type Links } from '../../checks/link.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
@@ -30,14 +30,12 @@ export default defineRule({
     references: ['net/core/dev.c __netif_receive_skb_core, check_vlan_id (Linux 6.18)'],
   },
   judge({ link, drops }, window) {
-    return settledLinks(link).flatMap((device) =>
-      finding(device, drops, vlansOn(device.name, link.last.interfaces), window),
-    );
+    return settledLinks(link).flatMap((device) => finding(device, drops, link.last, window));
   },
 });
 
 /** Numbers of the VLANs that have an interface. */
-function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly number[] {
+function vlansOn(name: string, { interfaces }: Links): readonly number[] {
   return [...interfaces.values()].flatMap(({ lower, vlanId }) =>
     lower === name && vlanId !== undefined ? [vlanId] : [],
   );
@@ -46,7 +44,7 @@ function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly 
 function finding(
   { name, before, now }: SettledLink,
   capture: DropCapture,
-  vlans: readonly number[],
+  links: Links,
   window: JudgeWindow,
 ): readonly CauseFinding[] {
   const { address } = now;
@@ -57,6 +55,7 @@ function finding(
   );
   const packets = Math.min(packetsOf(seen), otherhostRise(before, now) ?? Infinity);
   if (isChatter(packets, window)) return [];
+  const vlans = vlansOn(name, links);
   return [
     {
       kind: 'cause',

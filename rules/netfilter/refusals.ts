@@ -35,16 +35,14 @@ export interface Refusals {
 }
 
 export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
-  const before = new Map([...refusers(first)].map(({ entry }) => [entry.key, entry.packets]));
   const counted: CountedRefuser[] = [];
   const uncounted: UncountedRefuser[] = [];
   for (const refuser of refusers(last)) {
     const { key, packets } = refuser.entry;
-    const earlier = before.get(key);
+    const earlier = first.packets.get(key);
     if (packets === null) uncounted.push({ ...refuser, because: 'not counted' });
-    else if (earlier === undefined || earlier === null) {
-      uncounted.push({ ...refuser, because: 'new' });
-    } else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
+    else if (earlier === undefined) uncounted.push({ ...refuser, because: 'new' });
+    else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
     else if (packets > earlier) {
       counted.push({ ...refuser, packets: rise(earlier, packets), first: earlier, last: packets });
     }

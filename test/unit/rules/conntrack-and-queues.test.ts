@@ -28,7 +28,6 @@ function ruleOf(text: string, packets: bigint): FirewallRule {
     text,
     owner: null,
     packets,
-    bytes: 0n,
     hooks: ['input'],
     handle: 3,
     position: 1,
@@ -45,6 +44,7 @@ function firewallOf(
   const at = (packets: bigint): Firewall => ({
     rules: [{ ...ruleOf(text, packets), verdict }],
     policies: [],
+    packets: new Map([[text, packets]]),
     unseen: [],
   });
   return sampled(at(1000n), at(1000n + BigInt(rise)));
