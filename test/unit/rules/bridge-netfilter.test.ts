@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import type { FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import bridgeNetfilter from '../../../rules/netfilter/bridge-netfilter.ts';
 import nfRuleDrop from '../../../rules/netfilter/nf-rule-drop.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
@@ -7,6 +7,7 @@ import {
   causesOf,
   detailsOf,
   dropped,
+  firewallOf,
   foreign,
   links,
   sampled,
@@ -28,7 +29,6 @@ const POLICY: FirewallPolicy = {
   text: '-P FORWARD DROP',
   owner: null,
   packets: 0n,
-  bytes: null,
 };
 
 /** A rule of the bridge itself (ebtables, nft). */
@@ -47,7 +47,6 @@ const OF_BRIDGE: FirewallRule = {
   owner: null,
   verdict: 'drop',
   packets: null,
-  bytes: null,
 };
 
 interface Case {
@@ -63,13 +62,12 @@ interface Case {
 
 /** What both rules say, and how many packets each takes. */
 function judge({ counted = 100, ofBridge, drops, ip = {}, setting = 1, where = window }: Case) {
-  const at = (add: boolean): Firewall => {
+  const at = (add: boolean) => {
     const total = (rise: number | null) => (rise === null ? null : BigInt(7 + (add ? rise : 0)));
-    return {
+    return firewallOf({
       rules: ofBridge === undefined ? [] : [{ ...OF_BRIDGE, packets: total(ofBridge) }],
       policies: [{ ...POLICY, packets: total(counted) }],
-      unseen: [],
-    };
+    });
   };
   const port = { kind: 'veth', portKind: 'bridge', portState: 'forwarding', master: 'br0' };
   const evidence = {

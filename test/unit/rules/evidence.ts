@@ -1,4 +1,6 @@
 import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { Firewall } from '../../../checks/firewall.ts';
+import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
@@ -32,6 +34,11 @@ export function snmpRise(rises: Counters, sinceBoot = 1000): Sampled<Snmp> {
     ),
   });
   return sampled(at(false), at(true));
+}
+
+/** What was listed, and all of it counted where it counts. */
+export function firewallOf({ rules = [], policies = [] }: Partial<Firewall> = {}): Firewall {
+  return { rules, policies, packets: packetsOf({ rules, policies }), unseen: [] };
 }
 
 export function settings(values: Readonly<Record<string, string | number>>): Sampled<Sysctl> {

@@ -27,6 +27,7 @@ import type { EvidenceOf } from '../../../src/model/check.ts';
 import {
   capture,
   conntrackOf,
+  firewallOf,
   sampled,
   settings,
   snmpRise,
@@ -124,7 +125,7 @@ export function healthyHost(): HostEvidence {
     cpu: cpuTimes([{}, {}]),
     drops: capture([]),
     ...cardWindow({ driver: 'igb' }),
-    firewall: nothing({ rules: [], policies: [], unseen: [] }),
+    firewall: nothing(firewallOf()),
     fragments: nothing({ ipv4: { datagrams: 0, bytes: 0, limitBytes: 4_194_304 } }),
     interrupts: nothing({ cards: new Map() }),
     'kernel-log': nothing({ messages: [] }),

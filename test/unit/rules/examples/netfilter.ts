@@ -1,5 +1,13 @@
-import type { Firewall, FirewallRule } from '../../../../checks/firewall.ts';
-import { conntrackOf, detailsOf, dropped, links, sampled, settings } from '../evidence.ts';
+import type { FirewallRule } from '../../../../checks/firewall.ts';
+import {
+  conntrackOf,
+  detailsOf,
+  dropped,
+  firewallOf,
+  links,
+  sampled,
+  settings,
+} from '../evidence.ts';
 import type { Example, HostEvidence } from '../example.ts';
 
 const RULE: FirewallRule = {
@@ -17,16 +25,12 @@ const RULE: FirewallRule = {
   owner: null,
   verdict: 'drop',
   packets: 0n,
-  bytes: null,
 };
 
 /** One rule, and what it counted. */
 function counting(rule: Partial<FirewallRule>, packets: number): HostEvidence['firewall'] {
-  const at = (packets: number): Firewall => ({
-    rules: [{ ...RULE, ...rule, packets: BigInt(1000 + packets) }],
-    policies: [],
-    unseen: [],
-  });
+  const at = (packets: number) =>
+    firewallOf({ rules: [{ ...RULE, ...rule, packets: BigInt(1000 + packets) }] });
   return sampled(at(0), at(packets));
 }
 
