@@ -119,7 +119,7 @@ async function openSockets(
     // An address of its own for each, which has all ports.
     const args = ['perl', '-e', HOLDER, `127.0.${program + 1}.1`, ...counts];
     const child = startChild('ip', ['netns', 'exec', netns, 'prlimit', limit, ...args]);
-    child.stderr.on('data', (text) => process.stderr.write(text));
+    child.stderr.on('data', (text: Buffer) => process.stderr.write(text));
     const ended = once(child, 'exit');
     cleanUp.add(async () => {
       child.stdin.end();
