@@ -76,6 +76,11 @@ describe('nf-conntrack-invalid', () => {
     ]);
   });
 
+  test('a rule that counted less than nine tenths of them may have dropped others', () => {
+    expect(judge(100, dropsInvalid(90))).toMatchObject([{ confidence: 'certain' }]);
+    expect(judge(100, dropsInvalid(89))).toMatchObject([{ confidence: 'possible' }]);
+  });
+
   test('no such rule, or none that could be read: they pass, no fix', () => {
     const others = firewallOf('tcp dport 22 counter drop', 100);
     for (const firewall of [others, undefined]) {

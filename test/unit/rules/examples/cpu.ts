@@ -45,6 +45,18 @@ export default [
     beside: ['nic-rx-ring'],
   },
   {
+    // Few packets cannot fill a CPU.
+    rule: 'cpu-softirq-saturation',
+    evidence: (packets) => ({
+      ...losingCard,
+      cpu: cpuTimes([{}, { softirq: ticks(90) }]),
+      softnet: softnetRise([{ processed: 100 }, { processed: packets }]),
+    }),
+    causeFrom: 5000,
+    clear: 50_000,
+    beside: ['nic-rx-ring'],
+  },
+  {
     rule: 'irq-rss-imbalance',
     evidence: (percent) => {
       const rest = (100 - percent) * 100;
@@ -64,10 +76,51 @@ export default [
     beside: ['nic-rx-ring'],
   },
   {
+    // Few packets are spread badly by chance.
+    rule: 'irq-rss-imbalance',
+    evidence: (packets) =>
+      cardWindow({
+        driver: 'igb',
+        statistics: {
+          rx_queue_0_drops: 100,
+          rx_queue_0_packets: packets,
+          rx_queue_1_packets: 0,
+          rx_queue_2_packets: 0,
+          rx_queue_3_packets: 0,
+        },
+      }),
+    causeFrom: 1000,
+    clear: 5000,
+    beside: ['nic-rx-ring'],
+  },
+  {
+    // One CPU for all queues.
+    rule: 'irq-rss-imbalance',
+    evidence: (percent) => ({
+      ...cardWindow({
+        driver: 'igb',
+        statistics: { rx_queue_0_drops: 100 },
+        settings: { rxQueues: 4 },
+      }),
+      softnet: softnetRise([{ processed: (100 - percent) * 100 }, { processed: percent * 100 }]),
+    }),
+    causeFrom: 91,
+    clear: 99,
+    beside: ['nic-rx-ring'],
+  },
+  {
     rule: 'vm-starved',
     evidence: (percent) => ({ ...losingCard, cpu: cpuTimes([{}, { steal: ticks(percent) }]) }),
     causeFrom: 5,
     clear: 40,
+    beside: ['nic-rx-ring'],
+  },
+  {
+    // In fewer ticks a share says nothing.
+    rule: 'vm-starved',
+    evidence: (ticks) => ({ ...losingCard, cpu: cpuTimes([{ steal: ticks, ticks }]) }),
+    causeFrom: 50,
+    clear: 400,
     beside: ['nic-rx-ring'],
   },
 ] satisfies readonly Example[];
