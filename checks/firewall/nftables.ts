@@ -1,38 +1,99 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { isList, isObject, numberIn, single, textIn, type Json, type JsonObject } from './json.ts';
+import { entriesOf } from './nft-entries.ts';
 import { ruleText } from './nft-text.ts';
 import { ownerOf } from './owner.ts';
-import type { Family, Tables, FirewallPolicy, FirewallRule, Hook, Verdict } from './ruleset.ts';
+import {
+  policyKey,
+  ruleKey,
+  type Family,
+  type Tables,
+  type FirewallPolicy,
+  type FirewallRule,
+  type Hook,
+  type Verdict,
+} from './ruleset.ts';
 
-/** What `nft -j list ruleset` lists, before anything is made of it. */
+/** What `nft -j list ruleset` lists, before the parts are put together. */
 export interface NftListing {
   readonly chains: readonly JsonObject[];
-  readonly rules: readonly JsonObject[];
+  readonly rules: readonly NftRule[];
   /** Objects `counter name "x"` points to. */
   readonly counters: readonly JsonObject[];
   /** Maps with verdicts. Without elements when listed with `--terse`. */
   readonly verdictMaps: readonly JsonObject[];
 }
 
+/** What is kept of a rule: its JSON takes twenty times the memory, and there may be 50,000. */
+export interface NftRule {
+  readonly table: TableName | undefined;
+  /** `inet filter input` */
+  readonly chain: string;
+  readonly handle: number | undefined;
+  readonly text: string;
+  readonly comment: string | null;
+  /** Statements that a packet may end with, or leave the chain by. */
+  readonly endings: readonly Json[];
+  readonly counted: Counted;
+  /** It has a counter, of whichever packets. */
+  readonly counts: boolean;
+  /** Keys of the counter objects that it uses. */
+  readonly counterObjects: readonly string[];
+}
+
+/** Packets; or the key of the counter object that has them; null: nobody counts just those that meet the verdict. */
+type Counted = bigint | string | null;
+
+/** So many entries take a few milliseconds; then others have their turn: a capture has to be read meanwhile. */
+const ENTRIES_PER_TURN = 500;
+
 /** Undefined: not the JSON of nft. Entries of a foreign shape are left out. */
-export function parseNftJson(text: string): NftListing | undefined {
-  let parsed: Json;
+export async function parseNftJson(text: string): Promise<NftListing | undefined> {
+  const found = { chain: [] as JsonObject[], counter: [] as JsonObject[], map: [] as JsonObject[] };
+  const rules: NftRule[] = [];
+  let entries = 0;
   try {
-    parsed = JSON.parse(text) as Json;
+    for (const entry of entriesOf(text)) {
+      const [kind, body] = single(JSON.parse(entry) as Json) ?? [];
+      if (kind === 'rule' && isObject(body)) rules.push(ruleFrom(body));
+      else if ((kind === 'chain' || kind === 'counter' || kind === 'map') && isObject(body)) {
+        found[kind].push(body);
+      }
+      entries += 1;
+      if (entries % ENTRIES_PER_TURN === 0) await nextTurn();
+    }
   } catch {
     return undefined;
   }
-  const list = isObject(parsed) ? parsed.nftables : undefined;
-  if (!isList(list)) return undefined;
-  const found: Record<string, JsonObject[]> = { chain: [], rule: [], counter: [], map: [] };
-  for (const entry of list) {
-    const [kind = '', body] = single(entry) ?? [];
-    if (isObject(body)) found[kind]?.push(body);
-  }
   return {
-    chains: found.chain ?? [],
-    rules: found.rule ?? [],
-    counters: found.counter ?? [],
-    verdictMaps: (found.map ?? []).filter(({ map }) => map === 'verdict'),
+    chains: found.chain,
+    rules,
+    counters: found.counter,
+    verdictMaps: found.map.filter(({ map }) => map === 'verdict'),
+  };
+}
+
+function ruleFrom(rule: JsonObject): NftRule {
+  const statements = isList(rule.expr) ? rule.expr : [];
+  const comment = textIn(rule, 'comment') ?? null;
+  const counters = statements.filter((statement) => single(statement)?.[0] === 'counter');
+  return {
+    table: tableOf(rule),
+    chain: chainKey(rule, textIn(rule, 'chain')),
+    handle: numberIn(rule, 'handle'),
+    text: ruleText(statements, comment),
+    comment,
+    endings: statements.filter((statement) => {
+      const [name = ''] = single(statement) ?? [];
+      return name === 'vmap' || name === 'xt' || verdicts[name] !== undefined;
+    }),
+    counted: countedBy(statements, rule),
+    counts: counters.length > 0,
+    counterObjects: counters.flatMap((counter) => {
+      const [, name] = single(counter) ?? [];
+      return typeof name === 'string' ? [chainKey(rule, name)] : [];
+    }),
   };
 }
 
@@ -48,47 +109,40 @@ export function tableOf(object: JsonObject): TableName | undefined {
 /** Rules and policies of the listing. @param without tables that another listing describes better. */
 export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>): Tables {
   const chains = chainsOf(listing);
-  const wanted = (object: JsonObject) => {
-    const table = tableOf(object);
-    return table !== undefined && !without.has(table);
-  };
-  const namedCounters = soleCounters(listing);
+  const wanted = (table: TableName | undefined) => table !== undefined && !without.has(table);
+  const countersOfOne = soleCounters(listing);
   const positions = new Map<string, number>();
   const rules: FirewallRule[] = [];
-  for (const object of listing.rules.filter(wanted)) {
-    const chain = chains.get(chainKey(object, textIn(object, 'chain')));
-    const handle = numberIn(object, 'handle');
-    if (chain === undefined || handle === undefined) continue;
+  for (const { table, handle, text, comment, endings, counted, ...rule } of listing.rules) {
+    const chain = chains.get(rule.chain);
+    if (chain === undefined || handle === undefined || !wanted(table)) continue;
     const position = (positions.get(chain.key) ?? 0) + 1;
     positions.set(chain.key, position);
-    const statements = statementsOf(object);
-    const comment = textIn(object, 'comment') ?? null;
     rules.push({
-      key: `nftables ${chain.key} handle ${handle}`,
+      key: ruleKey(chain.key, handle),
       ...place(chain, comment),
       hooks: chain.hooks,
       handle,
       position,
-      text: ruleText(statements, comment),
+      text,
       comment,
-      verdict: worstVerdict(statements.map((statement) => chains.verdictOf(statement, chain))),
-      ...countOf(statements, (name) => namedCounters.get(chainKey(object, name))),
+      verdict: worstVerdict(endings.map((statement) => chains.verdictOf(statement, chain))),
+      packets: typeof counted === 'string' ? (countersOfOne.get(counted) ?? null) : counted,
     });
   }
-  const policies = listing.chains.filter(wanted).flatMap((object): FirewallPolicy[] => {
+  const policies = listing.chains.flatMap((object): FirewallPolicy[] => {
     const chain = chains.get(chainKey(object, textIn(object, 'name')));
-    if (chain?.baseHook === undefined) return [];
+    if (chain?.baseHook === undefined || !wanted(tableOf(object))) return [];
     const policy = textIn(object, 'policy') === 'drop' ? 'drop' : 'accept';
     return [
       {
-        key: `nftables ${chain.key} policy`,
+        key: policyKey(chain.key),
         ...place(chain, null),
         hook: chain.baseHook,
         policy,
         text: `policy ${policy}`,
         // nf_tables counts packets in a base chain only for iptables-nft, and nft does not show it.
         packets: null,
-        bytes: null,
       },
     ];
   });
@@ -155,14 +209,14 @@ function chainsOf(listing: NftListing) {
 
   const targets = new Map<string, Set<string>>();
   for (const rule of listing.rules) {
-    const chain = chains.get(chainKey(rule, textIn(rule, 'chain')));
+    const chain = chains.get(rule.chain);
     if (chain === undefined) continue;
-    for (const statement of statementsOf(rule).flatMap((each) => verdictsIn(each, chain))) {
+    for (const statement of rule.endings.flatMap((each) => verdictsIn(each, chain))) {
       const [name, body] = single(statement) ?? [];
       const target = isObject(body) ? textIn(body, 'target') : undefined;
       if ((name !== 'jump' && name !== 'goto') || target === undefined) continue;
       const from = targets.get(chain.key) ?? new Set();
-      targets.set(chain.key, from.add(chainKey(rule, target)));
+      targets.set(chain.key, from.add(`${chain.family} ${chain.table} ${target}`));
     }
   }
   for (const base of chains.values()) {
@@ -220,28 +274,22 @@ function worstVerdict(found: readonly Verdict[]): Verdict {
 /** Statements after which the next one is reached for certain. All others may end the rule. */
 const neverEndsRule = new Set(['counter', 'log', 'notrack', 'continue']);
 
-type Count = Pick<FirewallRule, 'packets' | 'bytes'>;
-
-const uncounted: Count = { packets: null, bytes: null };
-
 /**
- * The counter that counts exactly the packets that meet the rule's verdict: statements run from left
- * to right, so `counter ip saddr X drop` counts packets that are not dropped (nft_do_chain).
+ * Who counts exactly the packets that meet the rule's verdict: statements run from left to right, so
+ * `counter ip saddr X drop` counts packets that are not dropped (nft_do_chain).
  */
-function countOf(statements: readonly Json[], named: (name: string) => JsonObject | undefined) {
-  let count = uncounted;
+function countedBy(statements: readonly Json[], rule: JsonObject): Counted {
+  let counted: Counted = null;
   for (const statement of statements) {
     const [name = '', body] = single(statement) ?? [];
     if (name === 'counter') {
-      const object = typeof body === 'string' ? named(body) : body;
-      count = isObject(object)
-        ? { packets: bigintIn(object, 'packets'), bytes: bigintIn(object, 'bytes') }
-        : uncounted;
+      if (typeof body === 'string') counted = chainKey(rule, body);
+      else counted = isObject(body) ? bigintIn(body, 'packets') : null;
     } else if (!neverEndsRule.has(name) && (verdicts[name] === undefined || name === 'vmap')) {
-      count = uncounted;
+      counted = null;
     }
   }
-  return count;
+  return counted;
 }
 
 /** Above 2^53 JSON.parse rounds: that many packets take a fast NIC some years. */
@@ -251,25 +299,19 @@ function bigintIn(object: JsonObject, name: string): bigint | null {
 }
 
 /** Counter objects that one single rule uses: those of several cannot be told apart. */
-function soleCounters(listing: NftListing): ReadonlyMap<string, JsonObject> {
+function soleCounters({ rules, counters }: NftListing): ReadonlyMap<string, bigint | null> {
   const uses = new Map<string, number>();
-  for (const rule of listing.rules) {
-    for (const statement of statementsOf(rule)) {
-      const [name, body] = single(statement) ?? [];
-      if (name !== 'counter' || typeof body !== 'string') continue;
-      const key = chainKey(rule, body);
-      uses.set(key, (uses.get(key) ?? 0) + 1);
-    }
+  for (const key of rules.flatMap(({ counterObjects }) => counterObjects)) {
+    uses.set(key, (uses.get(key) ?? 0) + 1);
   }
   return new Map(
-    listing.counters
-      .map((counter) => [chainKey(counter, textIn(counter, 'name')), counter] as const)
+    counters
+      .map(
+        (counter) =>
+          [chainKey(counter, textIn(counter, 'name')), bigintIn(counter, 'packets')] as const,
+      )
       .filter(([key]) => uses.get(key) === 1),
   );
-}
-
-export function statementsOf(rule: JsonObject): readonly Json[] {
-  return isList(rule.expr) ? rule.expr : [];
 }
 
 /** `inet filter input`: chains, maps and counters have names within their table. */

@@ -1,6 +1,11 @@
 /** What the packet filters of one network namespace hold: rules and chain policies, with their counters. */
 export interface Firewall extends Tables {
   /**
+   * What each counted rule or policy met, by its key: what to compare over the window. In the first reading
+   * the rules themselves may be missing, when only their counters were read.
+   */
+  readonly packets: ReadonlyMap<string, bigint>;
+  /**
    * What may hold rules too but could not be read, a sentence each: nft is missing, say. Empty:
    * these are all rules of the namespace.
    */
@@ -28,9 +33,9 @@ export type Hook =
 
 interface FirewallEntry {
   /**
-   * Identity over the two readings of a window, and the counter's name. nftables: the handle.
-   * iptables: the text (and a running number among equals), because positions shift when somebody
-   * inserts a rule above.
+   * Identity over the two readings of a window, and the counter's name. nf_tables: the handle.
+   * Where that is not known: the text (and a running number among equals), because positions shift when
+   * somebody inserts a rule above.
    */
   readonly key: string;
   readonly backend: Backend;
@@ -48,7 +53,6 @@ interface FirewallEntry {
    * match, one shared with other rules, or a verdict map).
    */
   readonly packets: bigint | null;
-  readonly bytes: bigint | null;
 }
 
 export interface FirewallRule extends FirewallEntry {
@@ -72,3 +76,21 @@ export interface FirewallPolicy extends FirewallEntry {
  * logs, marks or translates, and the packet goes on.
  */
 export type Verdict = 'drop' | 'reject' | 'queue' | 'accept' | 'jump' | 'return' | 'none';
+
+/** Those that count. */
+export function packetsOf({ rules, policies }: Tables): Map<string, bigint> {
+  return new Map(
+    [...rules, ...policies].flatMap(({ key, packets }) =>
+      packets === null ? [] : [[key, packets] as const],
+    ),
+  );
+}
+
+/** How an entry of nf_tables is known, whoever listed it. @param chain `inet filter input` */
+export function ruleKey(chain: string, handle: number): string {
+  return `nftables ${chain} handle ${handle}`;
+}
+
+export function policyKey(chain: string): string {
+  return `nftables ${chain} policy`;
+}

@@ -35,16 +35,14 @@ export interface Refusals {
 }
 
 export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
-  const before = new Map([...refusers(first)].map(({ entry }) => [entry.key, entry.packets]));
   const counted: CountedRefuser[] = [];
   const uncounted: UncountedRefuser[] = [];
   for (const refuser of refusers(last)) {
     const { key, packets } = refuser.entry;
-    const earlier = before.get(key);
+    const earlier = first.packets.get(key);
     if (packets === null) uncounted.push({ ...refuser, because: 'not counted' });
-    else if (earlier === undefined || earlier === null) {
-      uncounted.push({ ...refuser, because: 'new' });
-    } else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
+    else if (earlier === undefined) uncounted.push({ ...refuser, because: 'new' });
+    else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
     else if (packets > earlier) {
       counted.push({ ...refuser, packets: rise(earlier, packets), first: earlier, last: packets });
     }
@@ -65,6 +63,22 @@ function* refusers({ rules, policies }: Firewall): Iterable<Refuser> {
 /** Hooks at which it meets packets of the IP layer: those of a bridge or of ARP have the same names. */
 export function ipHooksOf({ entry, hooks }: Refuser): readonly Hook[] {
   return entry.family === 'bridge' || entry.family === 'arp' ? [] : hooks;
+}
+
+/** Of a bridge or a device: it meets frames before, or apart from, the IP layer. */
+export function isOfBridge({ entry }: Pick<Refuser, 'entry'>): boolean {
+  return entry.family === 'bridge' || entry.family === 'netdev';
+}
+
+/** `inet filter input: udp dport 5000 counter drop`; an iptables line names its chain itself. */
+export function nameOf(entry: FirewallRule | FirewallPolicy): string {
+  return entry.tool === 'nft'
+    ? `${entry.family} ${entry.table} ${entry.chain}: ${entry.text}`
+    : `${entry.tool} -t ${entry.table} ${entry.text}`;
+}
+
+export function sourceOf({ tool }: FirewallRule | FirewallPolicy): string {
+  return tool === 'nft' ? 'nft -a list ruleset' : `${tool}-save -c`;
 }
 
 /** EtherTypes of the packets it can see. Empty: any. */

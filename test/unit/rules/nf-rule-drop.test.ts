@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import rule from '../../../rules/netfilter/nf-rule-drop.ts';
 import type { Sampled } from '../../../src/model/check.ts';
@@ -53,6 +54,8 @@ function judge({
       drops: capture,
       snmp: ip === null ? undefined : risen<Snmp>({ 'Ip.OutTransmits': 0, ...ip }, {}),
       conntrack: conntrack && risen<Conntrack>(conntrack, { count: 10 }),
+      link: undefined,
+      sysctl: undefined,
     },
     { seconds, foreignNetns: false, severalNetns: true, interfaces: [] },
   );
@@ -64,11 +67,11 @@ function sampled<Value>(first: Value, last: Value): Sampled<Value> {
 }
 
 function firewallOf(entries: Entries, unseen: readonly string[]): Firewall {
-  return {
+  const tables = {
     rules: entries.filter((entry): entry is FirewallRule => 'verdict' in entry),
     policies: entries.filter((entry): entry is FirewallPolicy => 'policy' in entry),
-    unseen,
   };
+  return { ...tables, packets: packetsOf(tables), unseen };
 }
 
 function risen<Value>(rises: Counters, extra: object): Sampled<Value> {
@@ -105,7 +108,6 @@ function nft(
     owner: null,
     verdict: text.includes('reject') ? 'reject' : 'drop',
     packets,
-    bytes: null,
     ...change,
   };
 }
@@ -135,7 +137,6 @@ function policy(change: Partial<FirewallPolicy> = {}): FirewallPolicy {
     text: 'policy drop',
     owner: null,
     packets: null,
-    bytes: null,
     ...change,
   };
 }
@@ -390,6 +391,8 @@ test('forward, on kernels that count forwarding after the hook', () => {
       },
       snmp,
       conntrack: undefined,
+      link: undefined,
+      sysctl: undefined,
     },
     { seconds: 5, foreignNetns: false, severalNetns: true, interfaces: [] },
   );
