@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { defineCheck } from '../src/model/check.ts';
 import type { CommandOutput, Host } from '../src/model/host.ts';
 import { ok, unread, type Reading, type Unread } from '../src/model/reading.ts';
@@ -46,32 +44,34 @@ export default defineCheck<Firewall>({
     'ip6tables-legacy-save -c',
   ],
   timeoutMs: 2 * listTimeoutMs,
-  // The first one starts the listing; the others do nothing.
-  sampleEveryMs: 250,
   async read(host, { phase, first }) {
-    const listing = first === undefined ? undefined : listings.get(first);
-    if (phase === 'sample') {
-      // On most hosts it is done at once; a long one must not hold up the samples of other checks.
-      if (listing !== undefined) await Promise.race([listing(), sleep(LISTING_WAIT_MS)]);
-      return unread('not-applicable', 'The rules are compared over the whole window.');
-    }
-    const legacy = readLegacyTables(host);
-    // Without the counters in the first reading, they are of no use in the last.
-    const counters =
-      phase === 'first' || listing !== undefined ? await readRuleCounters(host) : undefined;
-    if (counters?.status !== 'ok') return firewallOf(await listNfTables(host), await legacy);
-    if (listing === undefined) {
-      const value = firewallOf(nothingListed, await legacy);
+    if (phase === 'first') {
+      const begun = listNfTables(host);
+      // It is waited for later, and may fail before.
+      begun.catch(() => undefined);
+      const [counters, legacy] = await Promise.all([
+        readRuleCounters(host),
+        readLegacyTables(host),
+      ]);
+      if (counters.status !== 'ok') return firewallOf(await begun, legacy);
+      const value = firewallOf(nothingListed, legacy);
       if (value.status !== 'ok') return value;
-      const packets = new Map([...value.value.packets, ...counters.value.packets]);
+      const packets = new Map(counters.value.packets);
+      for (const [key, counted] of value.value.packets) packets.set(key, counted);
       const unlisted = { ...value.value, packets };
-      let listed: Promise<Reading<Listed>> | undefined;
-      listings.set(unlisted, () => (listed ??= listNfTables(host, counters.value.handles)));
+      listings.set(unlisted, begun);
       return ok(unlisted, value.notes);
     }
-    let listed = await listing();
+    const legacy = readLegacyTables(host);
+    const listing = first === undefined ? undefined : listings.get(first);
+    // Without the counters in the first reading, they are of no use in the last.
+    const counters = listing === undefined ? undefined : await readRuleCounters(host);
+    if (listing === undefined || counters?.status !== 'ok') {
+      return firewallOf(await listNfTables(host), await legacy);
+    }
+    let listed = await listing;
     if (listed.status === 'ok' && hasNewRules(counters.value, listed.value)) {
-      listed = await listNfTables(host, counters.value.handles);
+      listed = await listNfTables(host);
     }
     return firewallOf(
       listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed,
@@ -91,26 +91,23 @@ export default defineCheck<Firewall>({
 });
 
 /**
- * Lists the rules once, for a first reading that was of counters only: that takes 5 s for 50,000 rules, and is
- * done while the window passes.
+ * The listing of the rules, for a first reading that was of counters only: it takes 5 s for 50,000 rules, and goes on
+ * while the window passes.
  */
-const listings = new WeakMap<Firewall, () => Promise<Reading<Listed>>>();
-
-const LISTING_WAIT_MS = 100;
+const listings = new WeakMap<Firewall, Promise<Reading<Listed>>>();
 
 /** What nf_tables holds. */
 interface Listed extends Tables, Pick<Firewall, 'unseen'> {
-  /** Of the rules of each chain (`ip filter INPUT`), in their order. */
-  readonly handles: Handles;
+  /** Of the rules of each chain (`ip filter INPUT`), in their order. Absent: nft is not there to tell. */
+  readonly handles?: Handles;
 }
 
 type Handles = ReadonlyMap<string, readonly (number | undefined)[]>;
 
 const nothing: Tables = { rules: [], policies: [] };
-const nothingListed: Reading<Listed> = ok({ ...nothing, unseen: [], handles: new Map() });
+const nothingListed: Reading<Listed> = ok({ ...nothing, unseen: [] });
 
-/** @param known for when nft is not there to tell them */
-async function listNfTables(host: Host, known: Handles = new Map()): Promise<Reading<Listed>> {
+async function listNfTables(host: Host): Promise<Reading<Listed>> {
   const native = await listRuleset(host);
   const saves = await Promise.all([
     readIptablesNft(host, 'ip', native),
@@ -129,7 +126,7 @@ async function listNfTables(host: Host, known: Handles = new Map()): Promise<Rea
     // The rules of iptables-nft we have; native ones there may be.
     return saves.every(({ status }) => status !== 'ok')
       ? native
-      : ok({ ...withHandles(save, known), unseen: [native.reason], handles: known }, notes);
+      : ok({ ...save, unseen: [native.reason] }, notes);
   }
   const { value: listing } = native;
   const handles = handlesOf(listing.rules);
@@ -145,19 +142,24 @@ async function listNfTables(host: Host, known: Handles = new Map()): Promise<Rea
 }
 
 /** What has been counted by now. A rule that is gone since it was listed is left out. */
-function counted(listed: Listed, { packets }: RuleCounters): Listed {
+function counted(listed: Listed, { packets, handles }: RuleCounters): Listed {
+  const tables = listed.handles === undefined ? withHandles(listed, handles) : listed;
   const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
     if (entry.packets === null) return [entry];
     const counted = packets.get(entry.key);
-    return counted === undefined ? [] : [{ ...entry, packets: counted }];
+    if (counted === undefined) return [];
+    // Most rules met nothing since: a copy of each would be 10 MB for 50,000.
+    return [counted === entry.packets ? entry : { ...entry, packets: counted }];
   };
-  return { ...listed, rules: listed.rules.flatMap(now), policies: listed.policies.flatMap(now) };
+  return { ...listed, rules: tables.rules.flatMap(now), policies: tables.policies.flatMap(now) };
 }
 
 /** Rules came in since they were listed. */
 function hasNewRules({ handles }: RuleCounters, listed: Listed): boolean {
+  if (listed.handles === undefined) return false;
+  const { handles: before } = listed;
   return [...handles].some(([chain, now]) => {
-    const known = new Set(listed.handles.get(chain));
+    const known = new Set(before.get(chain));
     return now.some((handle) => !known.has(handle));
   });
 }

@@ -79,11 +79,11 @@ export type Verdict = 'drop' | 'reject' | 'queue' | 'accept' | 'jump' | 'return'
 
 /** Those that count. */
 export function packetsOf({ rules, policies }: Tables): Map<string, bigint> {
-  return new Map(
-    [...rules, ...policies].flatMap(({ key, packets }) =>
-      packets === null ? [] : [[key, packets] as const],
-    ),
-  );
+  const counted = new Map<string, bigint>();
+  for (const { key, packets } of [...rules, ...policies]) {
+    if (packets !== null) counted.set(key, packets);
+  }
+  return counted;
 }
 
 /** How an entry of nf_tables is known, whoever listed it. @param chain `inet filter input` */
