@@ -2,16 +2,25 @@ import { defineCheck } from '../src/model/check.ts';
 import type { CommandOutput, Host } from '../src/model/host.ts';
 import { ok, unread, type Reading, type Unread } from '../src/model/reading.ts';
 import { parseIptablesSave } from './firewall/iptables.ts';
+import { readLocalAddresses } from './firewall/local-addresses.ts';
 import {
   nftFirewall,
   parseNftJson,
+  statementsByRule,
   statementsOf,
   tableOf,
   type NftListing,
   type TableName,
 } from './firewall/nftables.ts';
 import { single, textIn } from './firewall/json.ts';
-import type { Firewall, FirewallPolicy, FirewallRule, Tables } from './firewall/ruleset.ts';
+import type {
+  Firewall,
+  FirewallPolicy,
+  FirewallRule,
+  Matching,
+  Tables,
+} from './firewall/ruleset.ts';
+import { setsOf } from './firewall/sets.ts';
 
 export type {
   Backend,
@@ -20,7 +29,20 @@ export type {
   FirewallPolicy,
   FirewallRule,
   Hook,
+  Matching,
+  NftSet,
 } from './firewall/ruleset.ts';
+export type {
+  Arm,
+  Atom,
+  Element,
+  Elements,
+  Match,
+  Prefix,
+  Statement,
+  Value,
+  Way,
+} from './firewall/statements.ts';
 
 /** nft takes 6 s and 400 MiB for 50,000 rules (nft 1.0.6); the kernel hands out some 10,000 rules a second. */
 const listTimeoutMs = 20_000;
@@ -30,13 +52,16 @@ export default defineCheck<Firewall>({
   title: 'Firewall rules (nftables, iptables)',
   sources: [
     'nft --terse --json list ruleset',
+    'nft --json list maps',
+    'nft --json list sets',
+    'ip -j route show table all type local',
     'iptables-save -c',
     'ip6tables-save -c',
     'iptables-legacy-save -c',
     'ip6tables-legacy-save -c',
   ],
   timeoutMs: 2 * listTimeoutMs,
-  async read(host) {
+  async read(host, { phase }) {
     const [native, legacy4, legacy6] = await Promise.all([
       listRuleset(host),
       readLegacy(host, 'ip'),
@@ -63,12 +88,20 @@ export default defineCheck<Firewall>({
       return ok({ ...joined(ofIptablesNft, ofLegacy), unseen }, [...notes, ...unseen]);
     }
     const managed = managedByIptables(native.value, ofIptablesNft);
-    const firewall = joined(
-      nftFirewall(native.value, managed),
-      withHandles(ofIptablesNft, native.value, managed),
-      ofLegacy,
-    );
-    return ok({ ...firewall, unseen: ofLegacy.unseen }, [...notes, ...ofLegacy.unseen]);
+    const nftables = nftFirewall(native.value, managed);
+    const firewall = {
+      ...joined(nftables, withHandles(ofIptablesNft, native.value, managed), ofLegacy),
+      unseen: ofLegacy.unseen,
+    };
+    if (phase !== 'last' || !refusesUncounted(nftables)) {
+      return ok(firewall, [...notes, ...ofLegacy.unseen]);
+    }
+    const matching = await readMatching(host, native.value);
+    return ok({ ...firewall, matching: matching.value }, [
+      ...notes,
+      ...ofLegacy.unseen,
+      ...matching.notes,
+    ]);
   },
   *counters({ rules, policies }) {
     for (const rule of rules) {
@@ -120,8 +153,54 @@ async function listRuleset(host: Host): Promise<Reading<NftListing>> {
   // Rules can jump and drop by way of verdict maps: these we must look into.
   const maps = await runNft(host, ['nft', '--json', 'list', 'maps']);
   return maps.status === 'ok'
-    ? ok({ ...listing, verdictMaps: maps.value.verdictMaps })
+    ? ok({ ...listing, verdictMaps: maps.value.verdictMaps.map((map) => ({ elem: [], ...map })) })
     : ok(listing, [`Verdict maps: ${maps.reason}`]);
+}
+
+function refusesUncounted({ rules, policies }: Tables): boolean {
+  return (
+    policies.some(({ policy }) => policy === 'drop') ||
+    rules.some(
+      ({ verdict, packets }) => packets === null && (verdict === 'drop' || verdict === 'reject'),
+    )
+  );
+}
+
+async function readMatching(
+  host: Host,
+  listing: NftListing,
+): Promise<{ readonly value: Matching; readonly notes: readonly string[] }> {
+  const statements = statementsByRule(listing);
+  const [sets, addresses] = await Promise.all([
+    readSets(host, listing, statements),
+    readLocalAddresses(host),
+  ]);
+  return {
+    value: {
+      statements,
+      sets: sets.status === 'ok' ? sets.value : new Map(),
+      ...(addresses.status === 'ok' && { addresses: addresses.value }),
+    },
+    notes: [
+      ...(sets.status === 'ok' ? [] : [`Sets: ${sets.reason}`]),
+      ...(addresses.status === 'ok' ? [] : [`Local addresses: ${addresses.reason}`]),
+    ],
+  };
+}
+
+/** Their elements, where a rule names a set. */
+async function readSets(
+  host: Host,
+  listing: NftListing,
+  statements: Matching['statements'],
+): Promise<Reading<Matching['sets']>> {
+  const names = [...statements.values()].some((ofRule) =>
+    ofRule.some((statement) => statement.kind === 'match' && 'set' in statement.right),
+  );
+  if (!names) return ok(new Map());
+  if (listing.sets.some(({ elem }) => elem !== undefined)) return ok(setsOf(listing.sets, listing));
+  const sets = await runNft(host, ['nft', '--json', 'list', 'sets']);
+  return sets.status === 'ok' ? ok(setsOf(sets.value.sets, listing)) : sets;
 }
 
 async function runNft(

@@ -2,6 +2,7 @@ import { isList, isObject, numberIn, single, textIn, type Json, type JsonObject 
 import { ruleText } from './nft-text.ts';
 import { ownerOf } from './owner.ts';
 import type { Family, Tables, FirewallPolicy, FirewallRule, Hook, Verdict } from './ruleset.ts';
+import { armsIn, statementsFor, type Statement } from './statements.ts';
 
 /** What `nft -j list ruleset` lists, before anything is made of it. */
 export interface NftListing {
@@ -11,6 +12,8 @@ export interface NftListing {
   readonly counters: readonly JsonObject[];
   /** Maps with verdicts. Without elements when listed with `--terse`. */
   readonly verdictMaps: readonly JsonObject[];
+  /** Likewise. */
+  readonly sets: readonly JsonObject[];
 }
 
 /** Undefined: not the JSON of nft. Entries of a foreign shape are left out. */
@@ -23,7 +26,13 @@ export function parseNftJson(text: string): NftListing | undefined {
   }
   const list = isObject(parsed) ? parsed.nftables : undefined;
   if (!isList(list)) return undefined;
-  const found: Record<string, JsonObject[]> = { chain: [], rule: [], counter: [], map: [] };
+  const found: Record<string, JsonObject[]> = {
+    chain: [],
+    rule: [],
+    counter: [],
+    map: [],
+    set: [],
+  };
   for (const entry of list) {
     const [kind = '', body] = single(entry) ?? [];
     if (isObject(body)) found[kind]?.push(body);
@@ -33,6 +42,7 @@ export function parseNftJson(text: string): NftListing | undefined {
     rules: found.rule ?? [],
     counters: found.counter ?? [],
     verdictMaps: (found.map ?? []).filter(({ map }) => map === 'verdict'),
+    sets: found.set ?? [],
   };
 }
 
@@ -64,7 +74,7 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
     const statements = statementsOf(object);
     const comment = textIn(object, 'comment') ?? null;
     rules.push({
-      key: `nftables ${chain.key} handle ${handle}`,
+      key: ruleKey(object, handle),
       ...place(chain, comment),
       hooks: chain.hooks,
       handle,
@@ -79,12 +89,15 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
     const chain = chains.get(chainKey(object, textIn(object, 'name')));
     if (chain?.baseHook === undefined) return [];
     const policy = textIn(object, 'policy') === 'drop' ? 'drop' : 'accept';
+    const priority = numberIn(object, 'prio');
     return [
       {
         key: `nftables ${chain.key} policy`,
         ...place(chain, null),
         hook: chain.baseHook,
         policy,
+        ...(priority !== undefined && { priority }),
+        ...(object.type === 'nat' && { translates: true }),
         text: `policy ${policy}`,
         // nf_tables counts packets in a base chain only for iptables-nft, and nft does not show it.
         packets: null,
@@ -93,6 +106,28 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
     ];
   });
   return { rules, policies };
+}
+
+function ruleKey(rule: JsonObject, handle: number): string {
+  return `nftables ${chainKey(rule, textIn(rule, 'chain'))} handle ${handle}`;
+}
+
+/** What each rule does, by its key. */
+export function statementsByRule(listing: NftListing): ReadonlyMap<string, readonly Statement[]> {
+  const arms = new Map(
+    listing.verdictMaps.map((map) => [
+      chainKey(map, textIn(map, 'name')),
+      isList(map.elem) ? armsIn(map.elem) : undefined,
+    ]),
+  );
+  const statements = new Map<string, readonly Statement[]>();
+  for (const rule of listing.rules) {
+    const handle = numberIn(rule, 'handle');
+    if (handle === undefined) continue;
+    const armsOf = (map: string) => arms.get(chainKey(rule, map));
+    statements.set(ruleKey(rule, handle), statementsFor(statementsOf(rule), armsOf));
+  }
+  return statements;
 }
 
 function place(chain: Chain, comment: string | null) {
@@ -218,27 +253,29 @@ function worstVerdict(found: readonly Verdict[]): Verdict {
 }
 
 /** Statements after which the next one is reached for certain. All others may end the rule. */
-const neverEndsRule = new Set(['counter', 'log', 'notrack', 'continue']);
+const neverEndsRule = new Set(['log', 'notrack', 'continue']);
 
-type Count = Pick<FirewallRule, 'packets' | 'bytes'>;
+type Count = Pick<FirewallRule, 'packets' | 'bytes'> & { readonly reached: bigint | null };
 
-const uncounted: Count = { packets: null, bytes: null };
+const uncounted: Count = { packets: null, bytes: null, reached: null };
 
 /**
  * The counter that counts exactly the packets that meet the rule's verdict: statements run from left
  * to right, so `counter ip saddr X drop` counts packets that are not dropped (nft_do_chain).
  */
-function countOf(statements: readonly Json[], named: (name: string) => JsonObject | undefined) {
+function countOf(
+  statements: readonly Json[],
+  named: (name: string) => JsonObject | undefined,
+): Count {
   let count = uncounted;
   for (const statement of statements) {
     const [name = '', body] = single(statement) ?? [];
-    if (name === 'counter') {
-      const object = typeof body === 'string' ? named(body) : body;
-      count = isObject(object)
-        ? { packets: bigintIn(object, 'packets'), bytes: bigintIn(object, 'bytes') }
-        : uncounted;
+    const object = typeof body === 'string' ? named(body) : body;
+    if (name === 'counter' && isObject(object)) {
+      const packets = bigintIn(object, 'packets');
+      count = { packets, bytes: bigintIn(object, 'bytes'), reached: packets };
     } else if (!neverEndsRule.has(name) && (verdicts[name] === undefined || name === 'vmap')) {
-      count = uncounted;
+      count = { ...uncounted, reached: count.reached };
     }
   }
   return count;

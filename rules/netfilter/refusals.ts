@@ -35,14 +35,16 @@ export interface Refusals {
 }
 
 export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
-  const before = new Map([...refusers(first)].map(({ entry }) => [entry.key, entry.packets]));
+  const before = new Map([...refusers(first)].map(({ entry }) => [entry.key, entry]));
   const counted: CountedRefuser[] = [];
   const uncounted: UncountedRefuser[] = [];
   for (const refuser of refusers(last)) {
     const { key, packets } = refuser.entry;
-    const earlier = before.get(key);
-    if (packets === null) uncounted.push({ ...refuser, because: 'not counted' });
-    else if (earlier === undefined || earlier === null) {
+    const old = before.get(key);
+    const earlier = old?.packets;
+    if (packets === null) {
+      if (!stoodStill(old, refuser.entry)) uncounted.push({ ...refuser, because: 'not counted' });
+    } else if (earlier === undefined || earlier === null) {
       uncounted.push({ ...refuser, because: 'new' });
     } else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
     else if (packets > earlier) {
@@ -50,6 +52,19 @@ export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
     }
   }
   return { counted: counted.sort((a, b) => b.packets - a.packets), uncounted };
+}
+
+/** Nothing came as far as the counter of the rule, wherever in it that stands. */
+export function stoodStill(
+  before: FirewallRule | FirewallPolicy | undefined,
+  after: FirewallRule | FirewallPolicy,
+): boolean {
+  const reached = reachedBy(after);
+  return reached !== null && before !== undefined && reachedBy(before) === reached;
+}
+
+function reachedBy(entry: FirewallRule | FirewallPolicy): bigint | null {
+  return 'reached' in entry ? entry.reached : entry.packets;
 }
 
 function* refusers({ rules, policies }: Firewall): Iterable<Refuser> {

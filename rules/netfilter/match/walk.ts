@@ -1,0 +1,248 @@
+import type {
+  Family,
+  Firewall,
+  FirewallPolicy,
+  FirewallRule,
+  Hook,
+  NftSet,
+  Statement,
+  Way,
+} from '../../../checks/firewall.ts';
+import type { Sampled } from '../../../src/model/check.ts';
+import { EtherType } from '../../../src/model/drops.ts';
+import { stoodStill } from '../refusals.ts';
+import type { Packet, PacketAtHook } from './packet.ts';
+import { nameInTable, stepOf, type Step } from './statements.ts';
+
+/** A rule or policy that may have refused a packet. */
+export interface Candidate {
+  readonly entry: FirewallRule | FirewallPolicy;
+  /** What the capture does not tell, in the rule and on the way to it. Empty: it refuses what comes to it. */
+  readonly undecided: readonly string[];
+}
+
+/** The rules and policies that may have refused a packet at one of these hooks. Undefined: too much work by now. */
+export type Walker = (packet: Packet, hooks: readonly Hook[]) => readonly Candidate[] | undefined;
+
+/** Statements and elements looked at for one report: about a second of work. */
+const STEPS = 3_000_000;
+/** NFT_JUMP_STACK_SIZE: the kernel takes no ruleset that is deeper. */
+const DEEPEST_JUMP = 16;
+
+/**
+ * Sends packets through the rules of nftables as nft_do_chain does (net/netfilter/nf_tables_core.c). Where the
+ * capture does not tell whether a rule matches, they go both ways; where a rule's counter stood still, past it.
+ * Undefined: the rules were not read for that.
+ */
+export function walkerOf(firewall: Sampled<Firewall>, steps = STEPS): Walker | undefined {
+  const { policies, matching } = firewall.last;
+  if (matching === undefined) return undefined;
+  const ruleset = new Ruleset(firewall, matching.statements, matching.sets, steps);
+  const bases = policies
+    .filter(({ backend }) => backend === 'nftables')
+    .sort((a, b) => HOOKS.indexOf(a.hook) - HOOKS.indexOf(b.hook) || priorityOf(a) - priorityOf(b));
+  const translates = policies.some((chain) => chain.translates === true || chain.table === 'nat');
+
+  return (packet, hooks) => {
+    const found = new Map<string, Candidate>();
+    const refusing: FirewallPolicy[] = [];
+    for (const base of bases) {
+      const isMet = hooks.includes(base.hook) && sees(base.family, packet);
+      if (!isMet || refusing.some((earlier) => isBefore(earlier, base, translates))) continue;
+      const walk = new Walk(ruleset, { ...packet, hook: base.hook }, found);
+      if (walk.refusesForSure(base)) refusing.push(base);
+    }
+    return ruleset.stepsLeft < 0 ? undefined : [...found.values()];
+  };
+}
+
+/** In the order in which a packet meets them. */
+const HOOKS: readonly Hook[] = [
+  'ingress',
+  'prerouting',
+  'input',
+  'forward',
+  'output',
+  'postrouting',
+  'egress',
+];
+
+function priorityOf({ priority }: FirewallPolicy): number {
+  return priority ?? 0;
+}
+
+function sees(family: Family, { etherType }: Packet): boolean {
+  const isIp = etherType === EtherType.IPv4 || etherType === EtherType.IPv6;
+  switch (family) {
+    case 'ip':
+      return etherType === EtherType.IPv4;
+    case 'ip6':
+      return etherType === EtherType.IPv6;
+    case 'inet':
+      return isIp;
+    case 'netdev':
+      return true;
+    case 'arp':
+    case 'bridge':
+      return false;
+  }
+}
+
+/** NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: where addresses change, in whatever chain the rule is. */
+const TRANSLATION = [-100, 100];
+
+/** What one refuses the other cannot have refused: it comes later, and sees the same addresses. */
+function isBefore(one: FirewallPolicy, other: FirewallPolicy, translates: boolean): boolean {
+  const [a, b] = [priorityOf(one), priorityOf(other)];
+  if (one.hook !== other.hook) {
+    return !translates && one.hook === 'prerouting' && /^(input|forward)$/.test(other.hook);
+  }
+  return a < b && !(translates && TRANSLATION.some((between) => a < between && between <= b));
+}
+
+/** The rules of a namespace, prepared for many packets. */
+class Ruleset {
+  stepsLeft: number;
+  readonly #statements: ReadonlyMap<string, readonly Statement[]>;
+  readonly #sets: ReadonlyMap<string, NftSet>;
+  readonly #chains = new Map<string, FirewallRule[]>();
+  /** Before the window. */
+  readonly #before: ReadonlyMap<string, FirewallRule>;
+  readonly #steps = new Map<Statement, Step>();
+
+  constructor(
+    { first, last }: Sampled<Firewall>,
+    statements: ReadonlyMap<string, readonly Statement[]>,
+    sets: ReadonlyMap<string, NftSet>,
+    steps: number,
+  ) {
+    this.stepsLeft = steps;
+    this.#statements = statements;
+    this.#sets = sets;
+    this.#before = new Map(first.rules.map((rule) => [rule.key, rule]));
+    for (const rule of last.rules) {
+      const key = nameInTable(rule, rule.chain);
+      const chain = this.#chains.get(key);
+      if (chain === undefined) this.#chains.set(key, [rule]);
+      else chain.push(rule);
+    }
+  }
+
+  chain(key: string): readonly FirewallRule[] {
+    return this.#chains.get(key) ?? [];
+  }
+
+  statements({ key }: FirewallRule): readonly Statement[] {
+    return this.#statements.get(key) ?? [];
+  }
+
+  isNew({ key }: FirewallRule): boolean {
+    return !this.#before.has(key);
+  }
+
+  stoodStill(rule: FirewallRule): boolean {
+    return stoodStill(this.#before.get(rule.key), rule);
+  }
+
+  step(statement: Statement, rule: FirewallRule): Step {
+    let step = this.#steps.get(statement);
+    if (step === undefined) {
+      step = stepOf(statement, (set) => this.#sets.get(nameInTable(rule, set)));
+      this.#steps.set(statement, step);
+    }
+    return step;
+  }
+}
+
+/** What becomes of a packet behind a rule: `ends`: nothing in this base chain; `leaves` the chain; or goes `on`. */
+type Next = 'ends' | 'leaves' | 'on';
+
+/** The way of one packet through one base chain. */
+class Walk {
+  readonly #ruleset: Ruleset;
+  readonly #packet: PacketAtHook;
+  readonly #found: Map<string, Candidate>;
+  /** It may have got through. */
+  #accepted = false;
+
+  constructor(ruleset: Ruleset, packet: PacketAtHook, found: Map<string, Candidate>) {
+    this.#ruleset = ruleset;
+    this.#packet = packet;
+    this.#found = found;
+  }
+
+  refusesForSure(base: FirewallPolicy): boolean {
+    if (this.#chain(nameInTable(base, base.chain), [], 0) !== 'ends') {
+      if (base.policy === 'drop') this.#refuse(base, []);
+      else this.#accepted = true;
+    }
+    return !this.#accepted;
+  }
+
+  /** @param undecided what it takes to get there */
+  #chain(key: string, undecided: readonly string[], depth: number): 'ends' | 'on' {
+    if (depth > DEEPEST_JUMP) return 'on';
+    for (const rule of this.#ruleset.chain(key)) {
+      this.#ruleset.stepsLeft -= 1;
+      if (this.#ruleset.stepsLeft < 0) return 'on';
+      if (this.#ruleset.stoodStill(rule)) continue;
+      const next = this.#rule(rule, undecided, depth);
+      if (next === 'ends') return 'ends';
+      if (next === 'leaves') return 'on';
+    }
+    return 'on';
+  }
+
+  #rule(rule: FirewallRule, undecided: readonly string[], depth: number): Next {
+    const open = this.#ruleset.isNew(rule) ? ['it came while measuring'] : [];
+    for (const statement of this.#ruleset.statements(rule)) {
+      const step = this.#ruleset.step(statement, rule);
+      this.#ruleset.stepsLeft -= step.work;
+      const { passes, ways } = step.run(this.#packet);
+      const next = ways.map(({ way, truth }) =>
+        this.#follow(way, rule, undecided, truth === 'yes' ? open : [...open, step.text], depth),
+      );
+      if (passes === 'no') return next.length === 1 ? (next[0] ?? 'on') : 'on';
+      if (passes === 'unknown') open.push(step.text);
+    }
+    // It may end in a verdict we do not know.
+    if (open.length > 0) this.#accepted = true;
+    return 'on';
+  }
+
+  /** @param open what is undecided of the rule itself */
+  #follow(
+    way: Way,
+    rule: FirewallRule,
+    undecided: readonly string[],
+    open: readonly string[],
+    depth: number,
+  ): Next {
+    const isSure = open.length === 0;
+    switch (way.to) {
+      case 'drop':
+        this.#refuse(rule, [...undecided, ...open]);
+        return isSure ? 'ends' : 'on';
+      case 'accept':
+        this.#accepted = true;
+        return isSure ? 'ends' : 'on';
+      case 'return':
+        return isSure ? 'leaves' : 'on';
+      case 'continue':
+        return 'on';
+      case 'jump':
+      case 'goto': {
+        const next = this.#chain(nameInTable(rule, way.chain), [...undecided, ...open], depth + 1);
+        if (!isSure) return 'on';
+        return next === 'on' && way.to === 'goto' ? 'leaves' : next;
+      }
+    }
+  }
+
+  #refuse(entry: FirewallRule | FirewallPolicy, undecided: readonly string[]): void {
+    const known = this.#found.get(entry.key);
+    if (known === undefined || undecided.length < known.undecided.length) {
+      this.#found.set(entry.key, { entry, undecided });
+    }
+  }
+}
