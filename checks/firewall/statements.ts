@@ -14,7 +14,6 @@ export interface Match {
   readonly key: readonly string[];
   readonly operator: Operator;
   readonly right: Elements | SetName;
-  readonly text: string;
 }
 
 export type Operator = '==' | '!=' | '<' | '>' | '<=' | '>=';
@@ -24,7 +23,6 @@ export interface VerdictMap {
   readonly key: readonly string[];
   /** Absent: the elements of a named map could not be read. */
   readonly arms?: readonly Arm[];
-  readonly text: string;
 }
 
 export interface Arm {
@@ -80,28 +78,25 @@ export function statementsFor(
     if (PASSING.has(name)) return [];
     const way = wayOf(statement);
     if (way !== undefined) return [{ kind: 'decision', way }];
-    const text = statementText(statement);
     const known =
-      name === 'match'
-        ? matchOf(body, text)
-        : name === 'vmap'
-          ? verdictMapOf(body, text, armsOf)
-          : undefined;
-    return [known ?? { kind: 'undecidable', text }];
+      name === 'match' ? matchOf(body) : name === 'vmap' ? verdictMapOf(body, armsOf) : undefined;
+    return [known ?? { kind: 'undecidable', text: statementText(statement) }];
   });
 }
 
-const WAYS: ReadonlyMap<string, Exclude<Way['to'], 'jump' | 'goto'>> = new Map([
-  ['drop', 'drop'],
-  ['reject', 'drop'],
-  ['accept', 'accept'],
-  ['queue', 'accept'],
-  ['snat', 'accept'],
-  ['dnat', 'accept'],
-  ['masquerade', 'accept'],
-  ['redirect', 'accept'],
-  ['return', 'return'],
-  ['continue', 'continue'],
+const DROP: Way = { to: 'drop' };
+const ACCEPT: Way = { to: 'accept' };
+const WAYS: ReadonlyMap<string, Way> = new Map([
+  ['drop', DROP],
+  ['reject', DROP],
+  ['accept', ACCEPT],
+  ['queue', ACCEPT],
+  ['snat', ACCEPT],
+  ['dnat', ACCEPT],
+  ['masquerade', ACCEPT],
+  ['redirect', ACCEPT],
+  ['return', { to: 'return' }],
+  ['continue', { to: 'continue' }],
 ]);
 
 function wayOf(statement: Json): Way | undefined {
@@ -110,11 +105,10 @@ function wayOf(statement: Json): Way | undefined {
     const chain = isObject(body) ? textIn(body, 'target') : undefined;
     return chain === undefined ? undefined : { to: name, chain };
   }
-  const to = WAYS.get(name);
-  return to === undefined ? undefined : { to };
+  return WAYS.get(name);
 }
 
-function matchOf(body: Json | undefined, text: string): Match | undefined {
+function matchOf(body: Json | undefined): Match | undefined {
   if (!isObject(body)) return undefined;
   const { op, left, right } = body;
   if (left === undefined || right === undefined) return undefined;
@@ -124,7 +118,7 @@ function matchOf(body: Json | undefined, text: string): Match | undefined {
   const operator = op === 'in' ? '==' : op;
   const operand = flags === undefined ? operandOf(right) : elementsOf(flags);
   if (!isOperator(operator) || operand === undefined) return undefined;
-  return { kind: 'match', key, operator, right: operand, text };
+  return { kind: 'match', key, operator, right: operand };
 }
 
 function isOperator(value: Json | undefined): value is Operator {
@@ -133,13 +127,12 @@ function isOperator(value: Json | undefined): value is Operator {
 
 function verdictMapOf(
   body: Json | undefined,
-  text: string,
   armsOf: (map: string) => readonly Arm[] | undefined,
 ): VerdictMap | undefined {
   if (!isObject(body) || body.key === undefined || body.data === undefined) return undefined;
   const { data } = body;
   const arms = typeof data === 'string' ? armsOf(data.replace(/^@/, '')) : armsIn(setIn(data));
-  return { kind: 'vmap', key: keyOf(body.key), ...(arms !== undefined && { arms }), text };
+  return { kind: 'vmap', key: keyOf(body.key), ...(arms !== undefined && { arms }) };
 }
 
 /** `[key, verdict]` each. Undefined: an element of a foreign shape. */

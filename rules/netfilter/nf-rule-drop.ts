@@ -21,8 +21,9 @@ import {
 import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
 import { conntrackRise } from './conntrack-rise.ts';
+import { conditionsMet } from './match/condition-text.ts';
 import type { Flow } from './match/flows.ts';
-import { conditionsMet } from './match/statements.ts';
+
 import type { Suspect } from './match/suspects.ts';
 import {
   dropReason,
@@ -139,11 +140,8 @@ function deducedFinding(
   const names = ranked.slice(0, NAMED_SUSPECTS).map(({ entry }) => nameOf(entry));
   const more = ranked.length - names.length;
   const list = `${names.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
-  const known = flows?.flatMap(({ flow }) => flow ?? []);
-  const about =
-    flows?.some(({ flow, drop }) => flow !== undefined && drop.details?.flowsApproximate) === true
-      ? 'about '
-      : '';
+  const known = (flows ?? []).filter(({ flow }) => flow !== undefined);
+  const isEstimate = known.some(({ drop }) => drop.details?.flowsApproximate === true);
   return {
     ...common(ranked, packets, context),
     confidence: unseen.length === 0 ? 'likely' : 'possible',
@@ -151,33 +149,32 @@ function deducedFinding(
     because: [
       {
         source: 'skb:kfree_skb',
-        text: `${about}${packets} packets were dropped by the firewall, and no counter of a rule accounts for them`,
+        text: `${isEstimate ? 'about ' : ''}${packets} packets were dropped by the firewall, and no counter of a rule accounts for them`,
       },
       ...gaps.map((text) => ({ source: '/proc/net/snmp, /proc/net/snmp6', text })),
-      ...(only === undefined ? [] : matchObservation(only, flows ?? [], matching)),
+      ...(only === undefined ? [] : matchObservation(only, known, matching)),
       ...ranked.slice(0, NAMED_SUSPECTS).map(({ entry, because, undecided }) => ({
         source: sourceOf(entry),
-        text: `${nameOf(entry)}: ${whyUncounted[because]}${notTold(undecided)}`,
+        text: `${nameOf(entry)}: ${whyUncounted[because]}${known.length === 0 ? '' : notTold(undecided)}`,
       })),
       ...unseen.map((text) => ({ source: 'firewall', text })),
     ],
     means:
       only !== undefined
-        ? `Only ${list} can have refused these packets; it does not count them itself. It is a fault only if this traffic is wanted.`
+        ? `Only ${describe(only.entry)} can have refused these packets, and it does not count them itself${byOwner(only.entry)}. It is a fault only if this traffic is wanted.`
         : `One of these refused the packets, and none of them counts: ${list}. Add a counter to each rule to see which; a policy can have a last rule with nothing but a counter before it. It is a fault only if this traffic is wanted.`,
     fixes: only === undefined ? [] : [acceptFix(only, false)],
     claims,
-    ...(known !== undefined && { flows: known }),
+    ...(flows !== undefined && { flows: known.flatMap(({ flow }) => flow ?? []) }),
   };
 }
 
 /** How the busiest flow meets the rule. Nothing where the capture tells no flows. */
 function matchObservation(
   { entry }: Suspect,
-  flows: readonly Flow[],
+  [busiest]: readonly Flow[],
   matching: Matching | undefined,
 ): readonly Observation[] {
-  const busiest = flows.find(({ flow }) => flow !== undefined);
   if (busiest?.flow === undefined || matching === undefined) return [];
   const text =
     'policy' in entry

@@ -1,6 +1,6 @@
 import type { Hook, Value } from '../../../checks/firewall.ts';
 import { EtherType } from '../../../src/model/drops.ts';
-import { numbersAmong } from './intervals.ts';
+import { amongMany, isWithin, type Names, type Quantity } from './intervals.ts';
 import type { PacketAtHook } from './packet.ts';
 import type { Truth } from './truth.ts';
 
@@ -8,8 +8,10 @@ import type { Truth } from './truth.ts';
 export interface Field {
   /** Whether the packet has it: where it has not, the rule ends, whatever the operator (NFT_BREAK). */
   has(packet: PacketAtHook): Truth;
-  /** Whether it is one of these values. */
-  among(values: readonly Value[]): (packet: PacketAtHook) => Truth;
+  /** Whether it is this value. */
+  is(value: Value, packet: PacketAtHook): Truth;
+  /** Whether it is one of many, which are prepared for many packets. Absent: no faster than one by one. */
+  among?(values: readonly Value[]): (packet: PacketAtHook) => Truth;
 }
 
 /** @param expression as nft writes it: `ip saddr` */
@@ -17,7 +19,7 @@ export function fieldOf(expression: string): Field {
   return FIELDS.get(expression) ?? notCaptured;
 }
 
-const notCaptured: Field = { has: () => 'unknown', among: () => () => 'unknown' };
+const notCaptured: Field = { has: () => 'unknown', is: () => 'unknown' };
 
 const TCP = 6;
 const UDP = 17;
@@ -91,57 +93,47 @@ const always = (): Truth => 'yes';
 
 function number(
   has: Field['has'],
-  read: (packet: PacketAtHook) => bigint | number | undefined,
-  names?: ReadonlyMap<string, number>,
+  read: (packet: PacketAtHook) => Quantity | undefined,
+  names: Names = new Map(),
 ): Field {
+  const test = (packet: PacketAtHook, holds: (number: Quantity) => Truth): Truth => {
+    const value = read(packet);
+    return value === undefined ? 'unknown' : holds(value);
+  };
   return {
     has,
+    is: (value, packet) => test(packet, (number) => isWithin(number, value, names)),
     among(values) {
-      const test = numbersAmong(values, names);
-      return (packet) => {
-        const value = read(packet);
-        return value === undefined ? 'unknown' : test(BigInt(value));
-      };
+      const holds = amongMany(values, names);
+      return (packet) => test(packet, holds);
     },
   };
 }
 
-/** A field with values that are known to be possible. */
+/** A field of which the possible values are known. */
 function oneOf(read: (packet: PacketAtHook) => ReadonlySet<string>): Field {
   return {
     has: always,
-    among(values) {
-      const wanted = new Set(values);
-      const otherwise = namesAmong(values).length === values.length ? 'no' : 'unknown';
-      return (packet) => {
-        const possible = [...read(packet)];
-        if (possible.every((value) => wanted.has(value))) return 'yes';
-        return possible.some((value) => wanted.has(value)) ? 'unknown' : otherwise;
-      };
+    is(value, packet) {
+      const possible = read(packet);
+      if (typeof value !== 'string') return 'unknown';
+      if (!possible.has(value)) return 'no';
+      return possible.size === 1 ? 'yes' : 'unknown';
     },
   };
-}
-
-function namesAmong(values: readonly Value[]): readonly string[] {
-  return values.filter((value) => typeof value === 'string');
 }
 
 /** An interface, by name; `eth*` is any that starts so. */
 function device(hooks: readonly Hook[]): Field {
   return {
     has: always,
-    among(values) {
-      const names = namesAmong(values);
-      const exact = new Set(names);
+    is(value, { interface: name, hook }) {
+      if (name === undefined || typeof value !== 'string' || !hooks.includes(hook)) {
+        return 'unknown';
+      }
       // A star that is meant as such comes with a backslash.
-      const prefixes = names.flatMap((name) => /^(.*[^\\])\*$/.exec(name)?.[1] ?? []);
-      const otherwise = names.length === values.length ? 'no' : 'unknown';
-      return ({ interface: name, hook }) => {
-        if (name === undefined || !hooks.includes(hook)) return 'unknown';
-        return exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix))
-          ? 'yes'
-          : otherwise;
-      };
+      const [, prefix] = /^(.*[^\\])\*$/.exec(value) ?? [];
+      return (prefix === undefined ? name === value : name.startsWith(prefix)) ? 'yes' : 'no';
     },
   };
 }

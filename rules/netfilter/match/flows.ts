@@ -1,6 +1,6 @@
 import type { Hook, Firewall, Prefix } from '../../../checks/firewall.ts';
 import { EtherType, type DropCount, type DropFlow } from '../../../src/model/drops.ts';
-import { numbersAmong, parseAddress } from './intervals.ts';
+import { amongMany, parseAddress, type Quantity } from './intervals.ts';
 import type { Packet } from './packet.ts';
 
 /** Dropped packets of which the same is known. */
@@ -73,12 +73,12 @@ const OTHERS = ['unicast', 'anycast', 'blackhole', 'unreachable', 'prohibit', 'u
 function addressTypes(
   protocol: number,
   addresses: Surroundings['addresses'],
-): (address: bigint | undefined) => ReadonlySet<string> {
+): (address: Quantity | undefined) => ReadonlySet<string> {
   const all = new Set([...OURS, ...OTHERS]);
   const multicast = { prefix: protocol === EtherType.IPv6 ? 'ff00::' : '224.0.0.0' };
-  const isMulticast = numbersAmong([{ ...multicast, bits: protocol === EtherType.IPv6 ? 8 : 4 }]);
+  const isMulticast = amongMany([{ ...multicast, bits: protocol === EtherType.IPv6 ? 8 : 4 }]);
   const ofProtocol = (values: readonly (string | Prefix)[]) =>
-    numbersAmong(values.filter((value) => versionOf(value) === protocol));
+    amongMany(values.filter((value) => versionOf(value) === protocol));
   const isLocal = ofProtocol(addresses?.local ?? []);
   const isBroadcast = ofProtocol(['255.255.255.255', ...(addresses?.broadcast ?? [])]);
   return (address) => {

@@ -1,12 +1,13 @@
 import type { Hook } from '../../../checks/firewall.ts';
+import type { Quantity } from './intervals.ts';
 
 /** What is known of the packets of one flow where they met a hook. Absent: not known. */
 export interface Packet {
   readonly etherType: number;
   /** Protocol in the IP header, behind one IPv6 extension header. */
   readonly ipProtocol?: number;
-  readonly source?: bigint;
-  readonly destination?: bigint;
+  readonly source?: Quantity;
+  readonly destination?: Quantity;
   readonly ports?: { readonly source: number; readonly destination: number };
   readonly icmp?: { readonly type: number; readonly code: number };
   /** Of the packet, or else of its route: the one it came by until it is sent, then that by which it leaves. */

@@ -5,31 +5,17 @@ import type {
   FirewallPolicy,
   FirewallRule,
   Match,
-  Matching,
   NftSet,
   Statement,
-  Value,
   Way,
 } from '../../../checks/firewall.ts';
-import { fieldOf } from './fields.ts';
-import type { Packet, PacketAtHook } from './packet.ts';
+import { fieldOf, type Field } from './fields.ts';
+import type { PacketAtHook } from './packet.ts';
 import { every, not, some, type Truth } from './truth.ts';
 
-/** Chains and sets have names within their table. */
-export function nameInTable(entry: FirewallRule | FirewallPolicy, name: string): string {
-  return `${entry.family} ${entry.table} ${name}`;
-}
-
-/** A statement, prepared for many packets. */
-export interface Step {
-  readonly text: string;
-  /** How much work it is, in comparisons. */
-  readonly work: number;
-  run(packet: PacketAtHook): Outcome;
-}
-
+/** What a statement makes of a packet. */
 export interface Outcome {
-  /** Whether the packet goes on to the next statement of the rule. */
+  /** Whether it goes on to the next statement of the rule. */
   readonly passes: Truth;
   readonly ways: readonly PossibleWay[];
 }
@@ -39,161 +25,127 @@ export interface PossibleWay {
   readonly truth: Truth;
 }
 
-const TESTED: Readonly<Record<Truth, Outcome>> = {
+/** The elements of a set in the table of the rule. Undefined: not known. */
+export type SetOf = (name: string) => NftSet | undefined;
+
+const PASSES: Readonly<Record<Truth, Outcome>> = {
   yes: { passes: 'yes', ways: [] },
   no: { passes: 'no', ways: [] },
   unknown: { passes: 'unknown', ways: [] },
 };
 
-/** @param setOf a set in the table of the rule; undefined: its elements are not known */
-export function stepOf(statement: Statement, setOf: (name: string) => NftSet | undefined): Step {
+export function outcomeOf(statement: Statement, packet: PacketAtHook, setOf: SetOf): Outcome {
   switch (statement.kind) {
-    case 'match': {
-      const { test, work } = matchTest(statement, setOf);
-      return { text: statement.text, work, run: (packet) => TESTED[test(packet)] };
-    }
-    case 'vmap': {
-      const { key, arms, text } = statement;
-      if (arms === undefined) return { text, work: 1, run: () => TESTED.unknown };
-      const waysOf = armsTest(key, arms);
-      const run = (packet: PacketAtHook): Outcome => ({ passes: 'no', ways: waysOf(packet) });
-      return { text, work: arms.length, run };
-    }
-    case 'decision': {
-      const decided: Outcome = { passes: 'no', ways: [{ way: statement.way, truth: 'yes' }] };
-      return { text: '', work: 1, run: () => decided };
-    }
+    case 'match':
+      return PASSES[matches(statement, packet, setOf)];
+    case 'vmap':
+      return statement.arms === undefined
+        ? PASSES.unknown
+        : { passes: 'no', ways: waysOf(statement.key, statement.arms, packet) };
+    case 'decision':
+      return { passes: 'no', ways: [{ way: statement.way, truth: 'yes' }] };
     case 'undecidable':
-      return { text: statement.text, work: 1, run: () => TESTED.unknown };
+      return PASSES.unknown;
   }
 }
 
-type Test = (packet: PacketAtHook) => Truth;
-
-function matchTest(
-  { key, operator, right }: Match,
-  setOf: (name: string) => NftSet | undefined,
-): { readonly test: Test; readonly work: number } {
-  const operand = 'set' in right ? setOf(right.set) : right;
-  const holds = operatorTests[operator](key, operand);
-  return {
-    test: (packet) => {
-      const present = has(key, packet);
-      return present === 'no' ? 'no' : every([present, holds(packet)], (truth) => truth);
-    },
-    // A single expression finds its interval by bisection.
-    work: key.length === 1 ? 1 : (elementsOf(operand)?.length ?? 1),
-  };
+function matches({ key, operator, right }: Match, packet: PacketAtHook, setOf: SetOf): Truth {
+  const present = has(key, packet);
+  if (present === 'no') return 'no';
+  const holds = operators[operator](key, 'set' in right ? setOf(right.set) : right, packet);
+  return present === 'yes' || holds === 'no' ? holds : 'unknown';
 }
 
 type Operand = NftSet | Elements | undefined;
+type Test = (key: readonly string[], right: Operand, packet: PacketAtHook) => Truth;
 
-const operatorTests: Readonly<
-  Record<Match['operator'], (key: readonly string[], right: Operand) => Test>
-> = {
+const operators: Readonly<Record<Match['operator'], Test>> = {
   '==': isAmong,
-  '!=': (key, right) => negated(isAmong(key, right)),
-  '<=': (key, right) => isAmong(key, upTo(right)),
-  '>': (key, right) => negated(isAmong(key, upTo(right))),
+  '!=': (...operands) => not(isAmong(...operands)),
+  '<=': isUpTo,
+  '>': (...operands) => not(isUpTo(...operands)),
   '<': isBelow,
-  '>=': (key, right) => negated(isBelow(key, right)),
+  '>=': (...operands) => not(isBelow(...operands)),
 };
 
-function negated(test: Test): Test {
-  return (packet) => not(test(packet));
+function isAmong(key: readonly string[], right: Operand, packet: PacketAtHook): Truth {
+  if (right === undefined) return 'unknown';
+  if (!('elements' in right)) return isOneOf(key, right, packet);
+  const truth = isOneOf(key, right.elements, packet);
+  return truth === 'no' && right.changing ? 'unknown' : truth;
 }
 
-function isBelow(key: readonly string[], right: Operand): Test {
-  const [isUpTo, isEqual] = [isAmong(key, upTo(right)), isAmong(key, right)];
-  return (packet) => every([isUpTo, negated(isEqual)], (test) => test(packet));
+function isUpTo(key: readonly string[], right: Operand, packet: PacketAtHook): Truth {
+  const [[to] = []] = right === undefined || 'elements' in right ? [] : right;
+  return typeof to === 'object' || to === undefined
+    ? 'unknown'
+    : isAmong(key, [[{ from: 0, to }]], packet);
 }
 
-/** All values from zero to the one given. */
-function upTo(right: Operand): Operand {
-  const [element] = elementsOf(right) ?? [];
-  const [to] = element ?? [];
-  return typeof to === 'object' || to === undefined ? undefined : [[{ from: 0, to }]];
-}
-
-function elementsOf(operand: Operand): Elements | undefined {
-  return operand === undefined || !('elements' in operand) ? operand : operand.elements;
+function isBelow(...operands: Parameters<Test>): Truth {
+  return every([isUpTo(...operands), not(isAmong(...operands))], (truth) => truth);
 }
 
 function has(key: readonly string[], packet: PacketAtHook): Truth {
   return every(key, (expression) => fieldOf(expression).has(packet));
 }
 
-function isAmong(key: readonly string[], right: Operand): Test {
-  const elements = elementsOf(right);
-  if (right === undefined || elements === undefined) return () => 'unknown';
-  const test = elementsTest(key, elements);
-  if (!('elements' in right) || !right.changing) return test;
-  return (packet) => (test(packet) === 'yes' ? 'yes' : 'unknown');
-}
+type ElementsTest = (packet: PacketAtHook) => Truth;
 
-function elementsTest(key: readonly string[], elements: Elements): Test {
+/** So many elements are worth being prepared. */
+const MANY_ELEMENTS = 16;
+/** By the elements, and the field. */
+const prepared = new WeakMap<Elements, Map<Field, ElementsTest>>();
+
+function isOneOf(key: readonly string[], elements: Elements, packet: PacketAtHook): Truth {
   const [first = '', ...more] = key;
-  if (more.length === 0) {
-    return fieldOf(first).among(elements.flatMap((element) => element.slice(0, 1)));
+  const field = fieldOf(first);
+  if (more.length > 0 || field.among === undefined || elements.length < MANY_ELEMENTS) {
+    return some(elements, (element) => isElement(key, element, packet));
   }
-  const tests = elements.map((element) => concatenationTest(key, element));
-  return (packet) => some(tests, (test) => test(packet));
+  const tests = prepared.get(elements) ?? new Map<Field, ElementsTest>();
+  prepared.set(elements, tests);
+  const test = tests.get(field) ?? field.among(elements.flatMap((values) => values.slice(0, 1)));
+  tests.set(field, test);
+  return test(packet);
 }
 
-function concatenationTest(key: readonly string[], element: Element): Test {
-  if (element.length !== key.length) return () => 'unknown';
-  const tests = key.map((expression, index) =>
-    fieldOf(expression).among(element.slice(index, index + 1)),
-  );
-  return (packet) => every(tests, (test) => test(packet));
+function isElement(key: readonly string[], element: Element, packet: PacketAtHook): Truth {
+  if (element.length !== key.length) return 'unknown';
+  return every(element.keys(), (index) => {
+    const value = element[index];
+    return value === undefined ? 'unknown' : fieldOf(key[index] ?? '').is(value, packet);
+  });
 }
 
 /** The ways a packet may take by a verdict map. None: it has no such field, or no arm is for it. */
-function armsTest(
+function waysOf(
   key: readonly string[],
   arms: readonly Arm[],
-): (packet: PacketAtHook) => readonly PossibleWay[] {
-  const tests = arms.flatMap(({ element, way }) =>
-    element === null ? [] : [{ test: elementsTest(key, [element]), way }],
-  );
-  const otherwise = arms.find(({ element }) => element === null)?.way;
-  return (packet) => {
-    const present = has(key, packet);
-    if (present === 'no') return [];
-    const possible: PossibleWay[] = [];
-    for (const { test, way } of tests) {
-      const truth = test(packet);
-      if (truth === 'yes') return [{ way, truth: present }];
-      if (truth === 'unknown') possible.push({ way, truth });
-    }
-    if (otherwise === undefined) return possible;
-    return [...possible, { way: otherwise, truth: possible.length === 0 ? present : 'unknown' }];
-  };
+  packet: PacketAtHook,
+): readonly PossibleWay[] {
+  const present = has(key, packet);
+  if (present === 'no') return [];
+  const possible: PossibleWay[] = [];
+  for (const { element, way } of arms) {
+    const truth = element === null ? 'no' : isElement(key, element, packet);
+    if (truth === 'yes') return [{ way, truth: present }];
+    if (truth === 'unknown') possible.push({ way, truth });
+  }
+  const otherwise = arms.find(({ element }) => element === null);
+  if (otherwise === undefined) return possible;
+  return [...possible, { way: otherwise.way, truth: possible.length === 0 ? present : 'unknown' }];
 }
 
-/** The conditions of a rule, each with what a packet meets in the set it names: `ip saddr @blocked (10.77.0.0/24)`. */
-export function conditionsMet(rule: FirewallRule, packet: Packet, matching: Matching): string {
-  const [hook = 'input'] = rule.hooks;
-  const conditions = (matching.statements.get(rule.key) ?? []).flatMap((statement) => {
-    if (statement.kind !== 'match') return statement.kind === 'vmap' ? [statement.text] : [];
-    const { key, operator, right, text } = statement;
-    const set =
-      operator === '==' && 'set' in right
-        ? matching.sets.get(nameInTable(rule, right.set))
-        : undefined;
-    const met = set?.elements.find(
-      (element) => elementsTest(key, [element])({ ...packet, hook }) === 'yes',
-    );
-    return [met === undefined ? text : `${text} (${elementText(met)})`];
-  });
-  return conditions.length === 0 ? 'a rule for every packet' : conditions.join(' ');
+/** How much work a statement is, in comparisons: of a single expression few, because they are sorted. */
+export function workOf(statement: Statement, setOf: SetOf): number {
+  if (statement.kind === 'vmap') return statement.arms?.length ?? 1;
+  if (statement.kind !== 'match' || statement.key.length === 1) return 1;
+  const { right } = statement;
+  return ('set' in right ? setOf(right.set)?.elements : right)?.length ?? 1;
 }
 
-function elementText(element: Element): string {
-  return element.map((value) => valueText(value)).join(' . ');
-}
-
-function valueText(value: Value): string {
-  if (typeof value !== 'object') return String(value);
-  return 'prefix' in value ? `${value.prefix}/${value.bits}` : `${value.from}-${value.to}`;
+/** Chains and sets have names within their table. */
+export function nameInTable(entry: FirewallRule | FirewallPolicy, name: string): string {
+  return `${entry.family} ${entry.table} ${name}`;
 }

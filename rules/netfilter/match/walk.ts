@@ -4,15 +4,16 @@ import type {
   FirewallPolicy,
   FirewallRule,
   Hook,
-  NftSet,
+  Matching,
   Statement,
   Way,
 } from '../../../checks/firewall.ts';
 import type { Sampled } from '../../../src/model/check.ts';
 import { EtherType } from '../../../src/model/drops.ts';
 import { stoodStill } from '../refusals.ts';
+import { conditionText } from './condition-text.ts';
 import type { Packet, PacketAtHook } from './packet.ts';
-import { nameInTable, stepOf, type Step } from './statements.ts';
+import { nameInTable, outcomeOf, workOf, type SetOf } from './statements.ts';
 
 /** A rule or policy that may have refused a packet. */
 export interface Candidate {
@@ -24,8 +25,8 @@ export interface Candidate {
 /** The rules and policies that may have refused a packet at one of these hooks. Undefined: too much work by now. */
 export type Walker = (packet: Packet, hooks: readonly Hook[]) => readonly Candidate[] | undefined;
 
-/** Statements and elements looked at for one report: about a second of work. */
-const STEPS = 3_000_000;
+/** Statements and elements looked at in one report: half a second of work, or so. */
+const STEPS = 2_000_000;
 /** NFT_JUMP_STACK_SIZE: the kernel takes no ruleset that is deeper. */
 const DEEPEST_JUMP = 16;
 
@@ -37,7 +38,7 @@ const DEEPEST_JUMP = 16;
 export function walkerOf(firewall: Sampled<Firewall>, steps = STEPS): Walker | undefined {
   const { policies, matching } = firewall.last;
   if (matching === undefined) return undefined;
-  const ruleset = new Ruleset(firewall, matching.statements, matching.sets, steps);
+  const ruleset = new Ruleset(firewall, matching, steps);
   const bases = policies
     .filter(({ backend }) => backend === 'nftables')
     .sort((a, b) => HOOKS.indexOf(a.hook) - HOOKS.indexOf(b.hook) || priorityOf(a) - priorityOf(b));
@@ -100,57 +101,40 @@ function isBefore(one: FirewallPolicy, other: FirewallPolicy, translates: boolea
   return a < b && !(translates && TRANSLATION.some((between) => a < between && between <= b));
 }
 
-/** The rules of a namespace, prepared for many packets. */
+interface Chain {
+  /** Those that packets may have taken in the window, in order. */
+  readonly rules: WalkedRule[];
+  readonly setOf: SetOf;
+}
+
+interface WalkedRule {
+  readonly rule: FirewallRule;
+  readonly statements: readonly Statement[];
+  /** It was not there when the window began. */
+  readonly isNew: boolean;
+}
+
 class Ruleset {
   stepsLeft: number;
-  readonly #statements: ReadonlyMap<string, readonly Statement[]>;
-  readonly #sets: ReadonlyMap<string, NftSet>;
-  readonly #chains = new Map<string, FirewallRule[]>();
-  /** Before the window. */
-  readonly #before: ReadonlyMap<string, FirewallRule>;
-  readonly #steps = new Map<Statement, Step>();
+  readonly #chains = new Map<string, Chain>();
 
-  constructor(
-    { first, last }: Sampled<Firewall>,
-    statements: ReadonlyMap<string, readonly Statement[]>,
-    sets: ReadonlyMap<string, NftSet>,
-    steps: number,
-  ) {
+  constructor({ first, last }: Sampled<Firewall>, { statements, sets }: Matching, steps: number) {
     this.stepsLeft = steps;
-    this.#statements = statements;
-    this.#sets = sets;
-    this.#before = new Map(first.rules.map((rule) => [rule.key, rule]));
+    const before = new Map(first.rules.map((rule) => [rule.key, rule]));
     for (const rule of last.rules) {
+      const earlier = before.get(rule.key);
+      if (stoodStill(earlier, rule)) continue;
       const key = nameInTable(rule, rule.chain);
-      const chain = this.#chains.get(key);
-      if (chain === undefined) this.#chains.set(key, [rule]);
-      else chain.push(rule);
+      const setOf = (name: string) => sets.get(nameInTable(rule, name));
+      const chain = this.#chains.get(key) ?? { rules: [], setOf };
+      const isNew = earlier === undefined;
+      chain.rules.push({ rule, statements: statements.get(rule.key) ?? [], isNew });
+      this.#chains.set(key, chain);
     }
   }
 
-  chain(key: string): readonly FirewallRule[] {
-    return this.#chains.get(key) ?? [];
-  }
-
-  statements({ key }: FirewallRule): readonly Statement[] {
-    return this.#statements.get(key) ?? [];
-  }
-
-  isNew({ key }: FirewallRule): boolean {
-    return !this.#before.has(key);
-  }
-
-  stoodStill(rule: FirewallRule): boolean {
-    return stoodStill(this.#before.get(rule.key), rule);
-  }
-
-  step(statement: Statement, rule: FirewallRule): Step {
-    let step = this.#steps.get(statement);
-    if (step === undefined) {
-      step = stepOf(statement, (set) => this.#sets.get(nameInTable(rule, set)));
-      this.#steps.set(statement, step);
-    }
-    return step;
+  chain(key: string): Chain | undefined {
+    return this.#chains.get(key);
   }
 }
 
@@ -181,29 +165,33 @@ class Walk {
 
   /** @param undecided what it takes to get there */
   #chain(key: string, undecided: readonly string[], depth: number): 'ends' | 'on' {
-    if (depth > DEEPEST_JUMP) return 'on';
-    for (const rule of this.#ruleset.chain(key)) {
-      this.#ruleset.stepsLeft -= 1;
+    const chain = depth > DEEPEST_JUMP ? undefined : this.#ruleset.chain(key);
+    if (chain === undefined) return 'on';
+    for (const rule of chain.rules) {
       if (this.#ruleset.stepsLeft < 0) return 'on';
-      if (this.#ruleset.stoodStill(rule)) continue;
-      const next = this.#rule(rule, undecided, depth);
+      const next = this.#rule(rule, chain.setOf, undecided, depth);
       if (next === 'ends') return 'ends';
       if (next === 'leaves') return 'on';
     }
     return 'on';
   }
 
-  #rule(rule: FirewallRule, undecided: readonly string[], depth: number): Next {
-    const open = this.#ruleset.isNew(rule) ? ['it came while measuring'] : [];
-    for (const statement of this.#ruleset.statements(rule)) {
-      const step = this.#ruleset.step(statement, rule);
-      this.#ruleset.stepsLeft -= step.work;
-      const { passes, ways } = step.run(this.#packet);
-      const next = ways.map(({ way, truth }) =>
-        this.#follow(way, rule, undecided, truth === 'yes' ? open : [...open, step.text], depth),
-      );
+  #rule(
+    { rule, statements, isNew }: WalkedRule,
+    setOf: SetOf,
+    undecided: readonly string[],
+    depth: number,
+  ): Next {
+    const open = isNew ? ['it came while measuring'] : [];
+    for (const statement of statements) {
+      this.#ruleset.stepsLeft -= workOf(statement, setOf);
+      const { passes, ways } = outcomeOf(statement, this.#packet, setOf);
+      const next = ways.map(({ way, truth }) => {
+        const ofWay = truth === 'yes' ? open : [...open, conditionText(statement)];
+        return this.#follow(way, rule, undecided, ofWay, depth);
+      });
       if (passes === 'no') return next.length === 1 ? (next[0] ?? 'on') : 'on';
-      if (passes === 'unknown') open.push(step.text);
+      if (passes === 'unknown') open.push(conditionText(statement));
     }
     // It may end in a verdict we do not know.
     if (open.length > 0) this.#accepted = true;

@@ -1,0 +1,354 @@
+import { expect, test } from 'vitest';
+
+import type { Firewall, Hook } from '../../../checks/firewall.ts';
+import type { Json } from '../../../checks/firewall/json.ts';
+import { nftFirewall, parseNftJson, statementsByRule } from '../../../checks/firewall/nftables.ts';
+import type { Packet } from '../../../rules/netfilter/match/packet.ts';
+import { walkerOf } from '../../../rules/netfilter/match/walk.ts';
+
+const packet: Packet = {
+  etherType: 0x0800,
+  ipProtocol: 17,
+  source: 0x0a4d0001,
+  destination: 0x0a4d0002,
+  ports: { source: 4000, destination: 5000 },
+  interface: 'eth0',
+  ctStates: new Set(['new', 'established']),
+  sourceTypes: new Set(['unicast']),
+  destinationTypes: new Set(['local']),
+};
+
+const port = (number: number): Json => ({
+  match: { op: '==', left: { payload: { protocol: 'udp', field: 'dport' } }, right: number },
+});
+const [yes, no] = [port(5000), port(53)];
+const unknown: Json = { match: { op: 'in', left: { ct: { key: 'state' } }, right: 'new' } };
+const limit: Json = { limit: { rate: 5, per: 'second' } };
+const [drop, accept, leave]: readonly Json[] = [{ drop: null }, { accept: null }, { return: null }];
+const jump = (target: string): Json => ({ jump: { target } });
+const goto = (target: string): Json => ({ goto: { target } });
+const counted = (packets: number): Json => ({ counter: { packets, bytes: 0 } });
+
+interface Chain {
+  readonly hook?: Hook;
+  readonly prio?: number;
+  readonly policy?: 'drop' | 'accept';
+  readonly type?: 'nat';
+  /** Each a list of statements. */
+  readonly rules: readonly (readonly (Json | undefined)[])[];
+}
+
+type Chains = Readonly<Record<string, Chain>>;
+
+const input = { hook: 'input', prio: 0, policy: 'accept' } as const;
+
+function firewallOf(chains: Chains): Firewall {
+  const listing = parseNftJson(
+    JSON.stringify({
+      nftables: Object.entries(chains).flatMap(([name, { rules, ...chain }]) => [
+        { chain: { family: 'inet', table: 't', name, ...chain } },
+        ...rules.map((expr, index) => ({
+          rule: { family: 'inet', table: 't', chain: name, handle: index + 1, expr },
+        })),
+      ]),
+    }),
+  );
+  if (listing === undefined) throw new Error('no listing');
+  const statements = statementsByRule(listing);
+  return {
+    ...nftFirewall(listing, new Set()),
+    unseen: [],
+    matching: { statements, sets: new Map() },
+  };
+}
+
+/** `chain handle`, or `chain policy`, each with what is undecided. */
+function candidates(last: Chains, first = last, steps?: number): readonly string[] | undefined {
+  const [before, after] = [firewallOf(first), firewallOf(last)];
+  const walker = walkerOf({ first: before, last: after, samples: [] }, steps);
+  const hooks: readonly Hook[] = ['prerouting', 'input'];
+  return walker?.(packet, hooks)?.map(({ entry, undecided }) =>
+    [
+      entry.chain,
+      'handle' in entry ? entry.handle : 'policy',
+      ...(undecided.length > 0 ? [`(${undecided.join(', ')})`] : []),
+    ].join(' '),
+  );
+}
+
+const state = 'ct state new';
+
+test.each<[string, Chains, readonly string[]]>([
+  [
+    'the first that matches',
+    { c: { ...input, rules: [[no, drop], [yes, drop], [drop]] } },
+    ['c 2'],
+  ],
+  [
+    'the policy, when nothing matches',
+    { c: { ...input, policy: 'drop', rules: [[no, drop]] } },
+    ['c policy'],
+  ],
+  [
+    'nobody behind a sure accept',
+    { c: { ...input, policy: 'drop', rules: [[yes, accept], [drop]] } },
+    [],
+  ],
+  [
+    'an accept that is undecided ends nothing',
+    {
+      c: {
+        ...input,
+        policy: 'drop',
+        rules: [
+          [unknown, accept],
+          [no, drop],
+        ],
+      },
+    },
+    ['c policy'],
+  ],
+  [
+    'an undecided rule, and all behind it',
+    {
+      c: {
+        ...input,
+        policy: 'drop',
+        rules: [
+          [unknown, drop],
+          [yes, limit, drop],
+        ],
+      },
+    },
+    [`c 1 (${state})`, 'c 2 (limit rate 5/second)', 'c policy'],
+  ],
+  [
+    'what an unknown statement decides',
+    { c: { ...input, rules: [[{ teleport: 1 }, drop]] } },
+    ['c 1 ({"teleport":1})'],
+  ],
+  ['a reject', { c: { ...input, rules: [[yes, { reject: null }]] } }, ['c 1']],
+  [
+    'translated and queued packets go on elsewhere',
+    { c: { ...input, rules: [[yes, { queue: { num: 1 } }], [drop]] } },
+    [],
+  ],
+  [
+    'a jump comes back',
+    { c: { ...input, rules: [[yes, jump('d')], [drop]] }, d: { rules: [[no, drop]] } },
+    ['c 2'],
+  ],
+  [
+    'a goto does not',
+    {
+      c: { ...input, policy: 'drop', rules: [[yes, goto('d')], [drop]] },
+      d: { rules: [[no, drop]] },
+    },
+    ['c policy'],
+  ],
+  [
+    'a chain that ends it ends it for the caller',
+    { c: { ...input, rules: [[jump('d')], [drop]] }, d: { rules: [[accept]] } },
+    [],
+  ],
+  [
+    'a return leaves the chain, not the caller',
+    { c: { ...input, rules: [[jump('d')], [drop]] }, d: { rules: [[yes, leave], [drop]] } },
+    ['c 2'],
+  ],
+  [
+    'a return from a base chain meets the policy',
+    { c: { ...input, policy: 'drop', rules: [[leave], [drop]] } },
+    ['c policy'],
+  ],
+  [
+    'an undecided jump: both ways, and the rule there is undecided as well',
+    { c: { ...input, rules: [[unknown, jump('d')], [drop]] }, d: { rules: [[drop]] } },
+    [`d 1 (${state})`, 'c 2'],
+  ],
+  [
+    'the arm of a verdict map',
+    {
+      c: {
+        ...input,
+        rules: [
+          [
+            {
+              vmap: {
+                key: { payload: { protocol: 'udp', field: 'dport' } },
+                data: {
+                  set: [
+                    [53, accept ?? null],
+                    [{ range: [4000, 6000] }, goto('d')],
+                    ['*', drop ?? null],
+                  ],
+                },
+              },
+            },
+          ],
+          [drop],
+        ],
+      },
+      d: { rules: [[drop]] },
+    },
+    ['d 1'],
+  ],
+  [
+    'what no arm is for, without another rule',
+    {
+      c: {
+        ...input,
+        rules: [
+          [
+            {
+              vmap: {
+                key: { payload: { protocol: 'udp', field: 'dport' } },
+                data: { set: [[53, drop ?? null]] },
+              },
+            },
+          ],
+          [drop],
+        ],
+      },
+    },
+    ['c 2'],
+  ],
+  [
+    'arms that cannot be decided',
+    {
+      c: {
+        ...input,
+        policy: 'drop',
+        rules: [
+          [
+            {
+              vmap: {
+                key: { ct: { key: 'state' } },
+                data: {
+                  set: [
+                    ['established', accept ?? null],
+                    ['invalid', drop ?? null],
+                    ['new', jump('d')],
+                  ],
+                },
+              },
+            },
+          ],
+        ],
+      },
+      d: { rules: [[drop]] },
+    },
+    ['d 1 (ct state vmap)', 'c policy'],
+  ],
+  [
+    'a verdict map nobody could read',
+    { c: { ...input, rules: [[{ vmap: { key: { ct: { key: 'state' } }, data: '@m' } }], [drop]] } },
+    ['c 2'],
+  ],
+  [
+    'an earlier base chain that surely refuses it',
+    {
+      late: { ...input, policy: 'drop', rules: [] },
+      early: { ...input, prio: -1, rules: [[yes, drop]] },
+    },
+    ['early 1'],
+  ],
+  [
+    'an earlier base chain that may accept it',
+    {
+      late: { ...input, policy: 'drop', rules: [] },
+      early: { ...input, prio: -1, rules: [[unknown, accept], [drop]] },
+    },
+    ['early 2', 'late policy'],
+  ],
+  [
+    'of two at one priority the order is not known',
+    { a: { ...input, rules: [[drop]] }, b: { ...input, rules: [[drop]] } },
+    ['a 1', 'b 1'],
+  ],
+  [
+    'an accept is for its base chain only',
+    { late: { ...input, rules: [[drop]] }, early: { ...input, prio: -1, rules: [[accept]] } },
+    ['late 1'],
+  ],
+  [
+    'prerouting comes before input',
+    {
+      pre: { ...input, hook: 'prerouting', rules: [[yes, drop]] },
+      c: { ...input, policy: 'drop', rules: [] },
+    },
+    ['pre 1'],
+  ],
+  [
+    'but addresses may change between',
+    {
+      pre: { ...input, hook: 'prerouting', rules: [[yes, drop]] },
+      nat: { ...input, hook: 'prerouting', type: 'nat', rules: [] },
+      c: { ...input, policy: 'drop', rules: [] },
+    },
+    ['pre 1', 'c policy'],
+  ],
+  [
+    'a chain that calls itself, as no kernel allows',
+    { c: { ...input, policy: 'drop', rules: [[jump('c')]] } },
+    ['c policy'],
+  ],
+])('who can have refused it: %s', (_, chains, expected) => {
+  expect(candidates(chains)).toEqual(expected);
+});
+
+test('a rule whose counter stood still refused nothing, nor led anywhere', () => {
+  const chains = (moved: number): Chains => ({
+    c: {
+      ...input,
+      policy: 'drop',
+      rules: [
+        [counted(7), drop],
+        [counted(7), jump('d')],
+        [counted(moved), yes, drop],
+      ],
+    },
+    d: { rules: [[drop]] },
+  });
+  expect(candidates(chains(9), chains(7))).toEqual(['c 3']);
+  expect(candidates(chains(7), chains(7))).toEqual(['c policy']);
+});
+
+test('a rule that came meanwhile is no sure end', () => {
+  const before: Chains = { c: { ...input, policy: 'drop', rules: [[no, drop]] } };
+  const after: Chains = {
+    c: {
+      ...input,
+      policy: 'drop',
+      rules: [
+        [no, drop],
+        [yes, accept],
+        [yes, drop],
+      ],
+    },
+  };
+  expect(candidates(after, before)).toEqual(['c 3 (it came while measuring)', 'c policy']);
+});
+
+test('work is bounded, and no answer is given then', () => {
+  const long: Chains = { c: { ...input, rules: Array.from({ length: 100 }, () => [no, drop]) } };
+  expect(candidates(long, long, 100)).toEqual([]);
+  expect(candidates(long, long, 99)).toBeUndefined();
+});
+
+test('chains that call one another over and over do not hang', () => {
+  const twice = (target: string) => ({
+    rules: [
+      [unknown, jump(target)],
+      [unknown, jump(target)],
+    ],
+  });
+  const chains: Chains = {
+    c: { ...input, ...twice('c1') },
+    ...Object.fromEntries(
+      Array.from({ length: 16 }, (_, index) => [`c${index + 1}`, twice(`c${index + 2}`)]),
+    ),
+    c17: { rules: [[drop]] },
+  };
+  expect(candidates(chains, chains, 1000)).toBeUndefined();
+});
