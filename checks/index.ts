@@ -7,6 +7,8 @@ import drops from './drops.ts';
 import ethtool from './ethtool.ts';
 import firewall from './firewall.ts';
 import fragments from './fragments.ts';
+import interrupts from './interrupts.ts';
+import kernelLog from './kernel-log.ts';
 import link from './link.ts';
 import listeners from './listeners.ts';
 import neighbours from './neighbours.ts';
@@ -31,6 +33,8 @@ export const checks: readonly AnyCheck[] = [
   ethtool,
   firewall,
   fragments,
+  interrupts,
+  kernelLog,
   link,
   listeners,
   neighbours,

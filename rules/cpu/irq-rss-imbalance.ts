@@ -1,7 +1,9 @@
 import ethtool from '../../checks/ethtool.ts';
+import interrupts, { type Interrupts } from '../../checks/interrupts.ts';
 import link from '../../checks/link.ts';
 import { rxQueueOf } from '../../checks/nic-drivers.ts';
 import softnet from '../../checks/softnet.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import type { Card } from '../nic/cards.ts';
@@ -21,7 +23,7 @@ export default defineRule({
   id: 'irq-rss-imbalance',
   title: 'The packets of a network card are not spread over its queues or CPUs',
   needs: { link, ethtool },
-  wants: { softnet },
+  wants: { softnet, interrupts },
   reviewed: '2026-11-22',
   explain: {
     see: 'One receive queue, or one CPU, gets most packets and loses some; the others have little to do.',
@@ -33,13 +35,15 @@ export default defineRule({
     normal: 'With few flows, or one heavy one. Without loss it needs no cure.',
     references: ['Documentation/networking/scaling.rst, RSS: Receive Side Scaling'],
   },
-  judge({ link, ethtool, softnet }) {
+  judge({ link, ethtool, softnet, interrupts }) {
     return ringLosses(link, ethtool).flatMap((card) => {
       const queue = fullestQueue(card);
       if (queue !== undefined) return [finding(card, ...oneQueue(card, queue))];
       const cpu = softnet === undefined ? undefined : loneCpu(softnetRises(softnet));
       const queues = card.last.nic?.settings?.rxQueues ?? 1;
-      return cpu === undefined || queues < 2 ? [] : [finding(card, ...oneCpu(card, cpu, queues))];
+      if (cpu === undefined || queues < 2) return [];
+      const told = interruptsOn(cpu.cpu, card.name, interrupts);
+      return [finding(card, ...oneCpu(card, cpu, queues, told))];
     });
   },
 });
@@ -75,25 +79,63 @@ function loneCpu(rises: readonly SoftnetRise[]): CpuLoad | undefined {
   return worst.processed > all * ONE_CPU_SHARE ? { ...worst, all } : undefined;
 }
 
-type Judged = readonly [because: Observation, means: string, advice: string];
+/** Under load a queue is polled, and its interrupt is silent: that others come elsewhere proves nothing. */
+function interruptsOn(
+  cpu: number,
+  name: string,
+  interrupts: Sampled<Interrupts> | undefined,
+): readonly Observation[] {
+  const before = interrupts?.first.cards.get(name) ?? [];
+  const now = interrupts?.last.cards.get(name) ?? [];
+  const rises = now.map(({ irq, perCpu }) => {
+    const then = before.find((interrupt) => interrupt.irq === irq)?.perCpu;
+    const on = (which: number) => rise(then?.get(which), perCpu.get(which));
+    return {
+      here: on(cpu),
+      all: [...perCpu.keys()].reduce((sum, which) => sum + on(which), 0),
+    };
+  });
+  const here = rises.reduce((sum, one) => sum + one.here, 0);
+  const all = rises.reduce((sum, one) => sum + one.all, 0);
+  if (all === 0 || here < all * ONE_CPU_SHARE) return [];
+  const active = rises.filter((one) => one.all > 0).length;
+  return [
+    {
+      source: '/proc/interrupts',
+      text: `CPU ${cpu} got ${here} of ${all} interrupts of ${name} (${active} of its ${now.length} came at all)`,
+    },
+  ];
+}
+
+type Judged = readonly [because: readonly Observation[], means: string, advice: string];
 
 function oneQueue({ name }: Card, { queue, packets, all }: QueueShare): Judged {
   return [
-    {
-      source: `ethtool -S ${name}`,
-      text: `receive queue ${queue} got ${packets} of ${all} packets (${percent(packets / all)})`,
-    },
+    [
+      {
+        source: `ethtool -S ${name}`,
+        text: `receive queue ${queue} got ${packets} of ${all} packets (${percent(packets / all)})`,
+      },
+    ],
     `The card puts most packets of ${name} into one queue, so that one CPU has to take them all.`,
     `Look what is hashed (ethtool -n ${name} rx-flow-hash udp4) and how the table looks (ethtool -x ${name}). Ports in the hash: ethtool -N ${name} rx-flow-hash udp4 sdfn. If it is a single flow, or a tunnel, RSS cannot spread it.`,
   ];
 }
 
-function oneCpu({ name }: Card, { cpu, processed, all }: CpuLoad, queues: number): Judged {
+function oneCpu(
+  { name }: Card,
+  { cpu, processed, all }: CpuLoad,
+  queues: number,
+  told: readonly Observation[],
+): Judged {
   return [
-    {
-      source: '/proc/net/softnet_stat column 1 (processed)',
-      text: `CPU ${cpu} took in ${processed} of ${all} packets (${percent(processed / all)}), though ${name} has ${queues} receive queues`,
-    },
+    [
+      {
+        source: '/proc/net/softnet_stat column 1 (processed)',
+        text: `CPU ${cpu} took in ${processed} of ${all} packets (${percent(processed / all)}), though ${name} has ${queues} receive queues`,
+      },
+      ...told,
+    ],
     `Nearly all packets of this host are taken in by CPU ${cpu}: the queues of ${name} share it, or only one of them is used.`,
     `See where the interrupts of ${name} go (grep ${name} /proc/interrupts), and give each queue a CPU of its own: irqbalance, or /proc/irq/N/smp_affinity_list.`,
   ];
@@ -101,7 +143,7 @@ function oneCpu({ name }: Card, { cpu, processed, all }: CpuLoad, queues: number
 
 function finding(
   { name }: Card,
-  because: Observation,
+  because: readonly Observation[],
   means: string,
   advice: string,
 ): CauseFinding {
@@ -111,7 +153,7 @@ function finding(
     // The ring counts what is lost by it.
     packets: 0,
     scope: { interface: name },
-    because: [because],
+    because,
     means,
     rulesOut: [],
     fixes: [

@@ -1,8 +1,10 @@
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import snmp from '../../checks/snmp.ts';
 import type { DropCapture, DropFlow } from '../../src/model/drops.ts';
 import { EtherType } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import {
   areStray,
   diedHere,
@@ -22,6 +24,7 @@ export default defineRule({
   id: 'ip-martian',
   title: 'Packets arrive with addresses that cannot be',
   needs: { drops, snmp },
+  wants: { kernelLog },
   reviewed: '2026-11-23',
   explain: {
     see: 'Packets that tcpdump shows reach no program. With `log_martians` on, the kernel log says `martian source` or `martian destination`. No counter of nstat moves.',
@@ -33,7 +36,7 @@ export default defineRule({
     normal: 'A few, from scans and from machines that are just starting.',
     references: ['net/ipv4/route.c ip_route_input_slow (Linux 6.18)'],
   },
-  judge({ drops, snmp }, window) {
+  judge({ drops, snmp, kernelLog }, window) {
     const named = dropsOf(drops, { reasons: REASONS });
     const unnamed = unnamedMartians(drops);
     const packets = Math.min(
@@ -74,6 +77,7 @@ export default defineRule({
             seen(packetsOf(dropsOf(drops, { reasons: [reason] })), `${reason}: ${MEANS[reason]}`),
           ),
           ...seen(unnamed, 'of packets whose source or destination cannot be'),
+          ...kernelSaid(kernelLog, 'martian'),
         ],
         means:
           'Another machine sends packets whose source or destination address is not valid on a network, and the kernel refuses them.',

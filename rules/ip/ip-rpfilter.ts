@@ -1,4 +1,5 @@
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Links } from '../../checks/link.ts';
 import snmp from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
@@ -9,6 +10,7 @@ import type { Fix } from '../../src/model/fix.ts';
 import { defineRule } from '../../src/model/rule.ts';
 import { interfaceKey } from '../../src/model/sysctl-key.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 
 const STRICT = 1;
 const LOOSE = 2;
@@ -32,7 +34,7 @@ export default defineRule({
   id: 'ip-rpfilter',
   title: 'The reverse-path filter drops packets that came in by an unexpected interface',
   needs: { snmp, sysctl },
-  wants: { drops, link },
+  wants: { drops, link, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'One-way traffic on hosts with several interfaces, VPNs or policy routing, and lost multicast. tcpdump sees the packets, the program does not.',
@@ -49,7 +51,7 @@ export default defineRule({
       'Documentation/networking/ip-sysctl.rst, rp_filter',
     ],
   },
-  judge({ snmp, sysctl, drops, link }) {
+  judge({ snmp, sysctl, drops, link, kernelLog }) {
     const counter = 'TcpExt.IPReversePathFilter';
     const [first, last] = [snmp.first.counters.get(counter), snmp.last.counters.get(counter)];
     const packets = rise(first, last);
@@ -90,6 +92,7 @@ export default defineRule({
                 },
               ]
             : []),
+          ...kernelSaid(kernelLog, 'martian', only?.name),
         ],
         means: meaning(suspects),
         rulesOut: [

@@ -1,18 +1,22 @@
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import link from '../../checks/link.ts';
 import snmp from '../../checks/snmp.ts';
 import type { DropCount } from '../../src/model/drops.ts';
 import { defineRule } from '../../src/model/rule.ts';
+import { toldByLog } from '../kernel-messages.ts';
 import { areStray, diedHere, dropsOf, knownByDrops, receivedPackets, seen } from './evidence.ts';
 
 const REASON = 'IP_LOCAL_SOURCE';
 const SOURCE_MAC = { from: 6, to: 12 };
+const DUPLICATE =
+  'Another machine already had the IPv6 address that this interface was to get, so the kernel does not use it here.';
 
 export default defineRule({
   id: 'own-source-address',
   title: 'Packets arrive that carry an address of this host as their source',
   needs: { drops, snmp },
-  wants: { link },
+  wants: { link, kernelLog },
   reviewed: '2026-11-23',
   explain: {
     see: 'Connections to this host break now and then, or its own packets come back to it. The kernel log may say `martian source` with this host’s address.',
@@ -24,10 +28,14 @@ export default defineRule({
     normal: 'One or two when a bridge or bond starts.',
     references: ['net/ipv4/fib_frontend.c __fib_validate_source (Linux 6.18)'],
   },
-  judge({ drops, snmp, link }, window) {
+  judge({ drops, snmp, link, kernelLog }, window) {
     const events = dropsOf(drops, { reasons: [REASON] });
     const packets = diedHere(events, snmp, window);
-    if (packets === 0) return [];
+    const duplicates =
+      link === undefined
+        ? []
+        : toldByLog(kernelLog, 'duplicate-address', link.last, window, DUPLICATE);
+    if (packets === 0) return duplicates;
     const senders = sendersOf(events);
     const own = new Set(
       [...(link?.last.interfaces.values() ?? [])].flatMap(({ address }) => address ?? []),
@@ -81,6 +89,7 @@ export default defineRule({
         ],
         claims: [{ reason: REASON, packets }],
       },
+      ...duplicates,
     ];
   },
 });

@@ -1,6 +1,8 @@
+import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Link } from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { withKernelWords } from '../kernel-messages.ts';
 import { waitingPorts, type WaitingPort } from './bond-ports.ts';
 import { settledLinks } from './device-drops.ts';
 
@@ -11,6 +13,7 @@ export default defineRule({
   id: 'bond-degraded',
   title: 'A bond runs on fewer ports than it has',
   needs: { link },
+  wants: { kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'Less bandwidth than there should be, or some connections work and others do not.',
@@ -25,16 +28,17 @@ export default defineRule({
       'Documentation/networking/bonding.rst',
     ],
   },
-  judge({ link }) {
+  judge({ link, kernelLog }) {
     const outside = waitingPorts(settledLinks(link), link.last).filter(
       ({ mode }) => mode === '802.3ad',
     );
-    return [
+    const findings = [
       ...outside.flatMap((port) =>
         outsideGroup(port, link.last.interfaces.get(port.now.master ?? '')),
       ),
       ...[...link.last.interfaces].flatMap(([name, now]) => deadPort(name, now)),
     ];
+    return withKernelWords(findings, kernelLog, 'bond');
   },
 });
 

@@ -1,29 +1,28 @@
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { toldByLog } from '../kernel-messages.ts';
 import { settledLinks } from './device-drops.ts';
 import { countReasons } from '../benign.ts';
 
-const MEANINGS: ReadonlyMap<string, string> = new Map([
-  [
-    'MAC_INVALID_SOURCE',
+const LOOP =
+  'Frames come back with the address of this host as their source: the network has a loop, or another machine has the same MAC address (a cloned virtual machine).';
+const CIRCLE =
+  'Virtual devices send into each other in a circle (a tunnel through itself, a bridge of VLANs of itself). The kernel broke the circle and dropped the packets.';
+const MEANINGS: Readonly<Record<string, string>> = {
+  MAC_INVALID_SOURCE:
     'Frames arrive at a bridge or virtual device with a source address that no host can have (multicast, zero): a broken sender or a badly made packet.',
-  ],
-  [
-    'LOCAL_MAC',
-    'Frames come back with the address of this host as their source: the network has a loop, or another machine has the same MAC address (a cloned virtual machine).',
-  ],
-  [
-    'RECURSION_LIMIT',
-    'Virtual devices send into each other in a circle (a tunnel through itself, a bridge of VLANs of itself). The kernel broke the circle and dropped the packets.',
-  ],
-]);
+  LOCAL_MAC: LOOP,
+  RECURSION_LIMIT: CIRCLE,
+};
 
 export default defineRule({
   id: 'bridge-loop-or-bad-mac',
   title: 'A loop, or an impossible source address',
   needs: { drops, link },
+  wants: { kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'The network is slow or comes and goes; the kernel log says `received packet on … with own address as source address` or `Dead loop on virtual device`.',
@@ -38,14 +37,14 @@ export default defineRule({
       'net/core/dev.c __dev_queue_xmit (Linux 6.18)',
     ],
   },
-  judge({ drops, link }) {
+  judge({ drops, link, kernelLog }, window) {
     // No counter tells these; in a namespace through which fewer packets went they were not all lost.
     const passed = settledLinks(link).reduce(
       (sum, { before, now }) =>
         sum + rise(before.rxPackets, now.rxPackets) + rise(before.txPackets, now.txPackets),
       0,
     );
-    return [...MEANINGS].flatMap(([reason, means]): readonly CauseFinding[] => {
+    const dropped = Object.entries(MEANINGS).flatMap(([reason, means]): readonly CauseFinding[] => {
       const packets = Math.min(passed, countReasons(drops, [reason]));
       if (packets === 0) return [];
       return [
@@ -66,5 +65,10 @@ export default defineRule({
         },
       ];
     });
+    return [
+      ...dropped,
+      ...toldByLog(kernelLog, 'own-address', link.last, window, LOOP),
+      ...toldByLog(kernelLog, 'dead-loop', link.last, window, CIRCLE),
+    ];
   },
 });

@@ -1,4 +1,5 @@
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import neighbours, { type Neighbours, type NeighbourTable } from '../../checks/neighbours.ts';
 import snmp from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
@@ -8,6 +9,7 @@ import { EtherType } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { dropsOf, packetsOf, seen, sentPackets } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
@@ -50,7 +52,7 @@ export default defineRule({
   id: 'neigh-table-overflow',
   title: 'The neighbour (ARP) table is full',
   needs: { neighbours },
-  wants: { drops, snmp, sysctl },
+  wants: { drops, snmp, sysctl, kernelLog },
   reviewed: '2026-11-23',
   explain: {
     see: 'Hosts of the own network become unreachable at random; the kernel log says `neighbour: arp_cache: neighbor table overflow!`. Seen on big flat networks and on Kubernetes nodes.',
@@ -66,7 +68,7 @@ export default defineRule({
     ],
   },
   judge(evidence, { severalNetns }) {
-    const { neighbours, drops, snmp, sysctl } = evidence;
+    const { neighbours, drops, snmp, sysctl, kernelLog } = evidence;
     return TABLES.flatMap((table): readonly CauseFinding[] => {
       const fulls = rise(
         neighbours.first.counters.get(`${table.name}.table_fulls`),
@@ -99,6 +101,7 @@ export default defineRule({
             ...seen(events, `with the reason ${REASON}`),
             ...fillObserved(table, peak, limit),
             ...scanObserved(neighbours.last),
+            ...kernelSaid(kernelLog, 'neighbour-overflow'),
           ],
           means:
             'The table of next hops is full, so the kernel cannot learn another one and drops packets for every host that is not in it.',

@@ -1,5 +1,6 @@
 import conntrack, { type Conntrack } from '../../checks/conntrack.ts';
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import snmp from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
@@ -7,6 +8,7 @@ import { countDrops } from '../../src/model/drops.ts';
 import type { Fix, FixStep } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 
 /** The kernel's own early eviction starts here (nf_conntrack_core.c gc_worker, "95 %"). */
@@ -28,7 +30,7 @@ export default defineRule({
   id: 'nf-conntrack-full',
   title: 'The connection tracking table is full, new connections are refused',
   needs: { conntrack },
-  wants: { drops, snmp },
+  wants: { drops, snmp, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'New connections time out, established ones live. The kernel log says `nf_conntrack: table full, dropping packet`. It looks like a firewall, but no rule counts the packets.',
@@ -44,7 +46,7 @@ export default defineRule({
       'Documentation/networking/nf_conntrack-sysctl.rst',
     ],
   },
-  judge({ conntrack, drops, snmp }) {
+  judge({ conntrack, drops, snmp, kernelLog }) {
     const { last, samples } = conntrack;
     // No limit (__nf_conntrack_alloc).
     if (last.max === 0) return [];
@@ -85,6 +87,7 @@ export default defineRule({
                 },
               ]
             : []),
+          ...kernelSaid(kernelLog, 'conntrack-full'),
         ],
         means: meaning(last, packets, share),
         rulesOut:

@@ -1,7 +1,9 @@
+import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Link } from '../../checks/link.ts';
 import qdisc from '../../checks/qdisc.ts';
 import { rise } from '../../src/model/counter.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { withoutReasons } from '../benign.ts';
 import { queueRises } from '../qdisc/queue-rises.ts';
 
@@ -14,7 +16,7 @@ export default defineRule({
   id: 'nic-link-flap',
   title: 'A link goes down and up',
   needs: { link },
-  wants: { qdisc },
+  wants: { qdisc, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'Connections stall for seconds. The kernel log says `Link is Down` and `Link is Up`; `carrier_changes` of the interface rises.',
@@ -27,7 +29,7 @@ export default defineRule({
       'Once, when somebody restarts the interface or changes its rings, queues or MTU: most drivers take the link down for that.',
     references: ['net/sched/link_watch.c linkwatch_do_dev (Linux 6.18)'],
   },
-  judge({ link, qdisc }) {
+  judge({ link, qdisc, kernelLog }) {
     const queued = new Set(
       (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
     );
@@ -40,7 +42,14 @@ export default defineRule({
       const steady = last.operstate === 'up' && !queued.has(name);
       const packets = steady ? rise(first.txDropped, last.txDropped) : 0;
       if (last.kind !== undefined && packets < VIRTUAL_PACKETS) return [];
-      return finding({ name, first, last, changes, packets });
+      return finding({
+        name,
+        first,
+        last,
+        changes,
+        packets,
+        said: kernelSaid(kernelLog, 'link-down', name),
+      });
     });
   },
 });
@@ -56,9 +65,10 @@ interface Flap {
   readonly last: Link;
   readonly changes: number;
   readonly packets: number;
+  readonly said: readonly Observation[];
 }
 
-function finding({ name, first, last, changes, packets }: Flap): CauseFinding {
+function finding({ name, first, last, changes, packets, said }: Flap): CauseFinding {
   return {
     kind: 'cause',
     confidence: 'certain',
@@ -85,6 +95,7 @@ function finding({ name, first, last, changes, packets }: Flap): CauseFinding {
               last: String(last.txDropped),
             },
           ]),
+      ...said,
     ],
     means: `The link of ${name} goes down and comes back. Meanwhile all that is sent is dropped, and what the other end sends is lost unseen.`,
     rulesOut:

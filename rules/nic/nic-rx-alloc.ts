@@ -1,6 +1,8 @@
 import ethtool from '../../checks/ethtool.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import link from '../../checks/link.ts';
 import { defineRule } from '../../src/model/rule.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { cardFinding, handFix } from './card-finding.ts';
 import { cards, kindRises, most, standardRises } from './cards.ts';
 
@@ -8,6 +10,7 @@ export default defineRule({
   id: 'nic-rx-alloc',
   title: 'A network driver gets no memory for received packets',
   needs: { link, ethtool },
+  wants: { kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'A statistic of failed allocations rises (`rx_alloc_fail`, `alloc_rx_page_failed`, `rx_buff_alloc_err` …). The kernel log may say `page allocation failure`. Loss comes in moments when memory is short.',
@@ -22,7 +25,7 @@ export default defineRule({
       'drivers/net/ethernet (Linux 6.12): ixgbe_alloc_rx_buffers, ena_refill_rx_bufs',
     ],
   },
-  judge({ link, ethtool }) {
+  judge({ link, ethtool, kernelLog }) {
     return cards(link, ethtool).flatMap((card) => {
       const rises = kindRises(card, 'alloc');
       const failures = most(rises)?.by ?? 0;
@@ -43,6 +46,7 @@ export default defineRule({
       return [
         {
           ...finding,
+          because: [...finding.because, ...kernelSaid(kernelLog, 'page-allocation')],
           fixes:
             packets === 0
               ? []

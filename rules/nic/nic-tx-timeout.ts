@@ -1,7 +1,9 @@
 import ethtool from '../../checks/ethtool.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule } from '../../src/model/rule.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { cardFinding, handFix } from './card-finding.ts';
 import { cards, kindRises, most } from './cards.ts';
 
@@ -9,6 +11,7 @@ export default defineRule({
   id: 'nic-tx-timeout',
   title: 'A transmit queue is stuck and is reset',
   needs: { link, ethtool },
+  wants: { kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'The network stops for seconds and comes back. The kernel log says `NETDEV WATCHDOG: … transmit queue N timed out`.',
@@ -23,7 +26,7 @@ export default defineRule({
       'Documentation/ABI/testing/sysfs-class-net-queues, tx_timeout',
     ],
   },
-  judge({ link, ethtool }) {
+  judge({ link, ethtool, kernelLog }) {
     return cards(link, ethtool).flatMap((card) => {
       const { name, first, last } = card;
       const ofDriver = kindRises(card, 'txTimeout');
@@ -54,6 +57,7 @@ export default defineRule({
                   },
                 ]),
             ...finding.because,
+            ...kernelSaid(kernelLog, 'transmit-timeout', name),
           ],
           fixes: [
             handFix(card, ofDriver, {

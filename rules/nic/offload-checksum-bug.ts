@@ -1,9 +1,11 @@
 import drops from '../../checks/drops.ts';
+import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Links } from '../../checks/link.ts';
 import snmp from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import { toldByLog } from '../kernel-messages.ts';
 import { unspecified } from '../benign.ts';
 import { dropsWhere, observedRises, rises } from '../protocol-counters.ts';
 
@@ -35,12 +37,14 @@ const TUNNEL_PORTS: ReadonlySet<number> = new Set([4789, 8472, 6081]);
 /** All but a few strays from elsewhere. */
 const TUNNEL_SHARE = 0.9;
 const ERRORS_MIN = 20;
+const WRONG_SUM =
+  'The network card says of packets what their checksum is, and it is wrong. The kernel computes it again, so none is lost; it costs CPU time. Most likely its driver is at fault.';
 
 export default defineRule({
   id: 'offload-checksum-bug',
   title: 'An offload of a network card damages packets',
   needs: { drops, snmp },
-  wants: { link },
+  wants: { link, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'TCP and UDP fail between the containers or virtual machines of an overlay network, or take 63 seconds to connect, while ping works. Only packets in a tunnel, or only large ones, are hit.',
@@ -56,7 +60,8 @@ export default defineRule({
       'https://github.com/projectcalico/calico/issues/3145',
     ],
   },
-  judge({ drops, snmp, link }, { severalNetns }) {
+  judge({ drops, snmp, link, kernelLog }, window) {
+    const { severalNetns } = window;
     const findings: Finding[] = [];
     const errors = rises(snmp, ERRORS);
     const inTunnel = dropsWhere(
@@ -104,6 +109,9 @@ export default defineRule({
           ...unspecified({ location: SEGMENTATION_LOCATIONS }),
         ],
       });
+    }
+    if (link !== undefined) {
+      findings.push(...toldByLog(kernelLog, 'hardware-checksum', link.last, window, WRONG_SUM));
     }
     return findings;
   },

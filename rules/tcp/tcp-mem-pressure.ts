@@ -1,7 +1,9 @@
+import kernelLog from '../../checks/kernel-log.ts';
 import snmp from '../../checks/snmp.ts';
 import sockstat from '../../checks/sockstat.ts';
 import sysctl from '../../checks/sysctl.ts';
 import { defineRule } from '../../src/model/rule.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { memoryLimitFixes } from '../memory-limit-fix.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 import { memKey, tcpMemory } from './tcp-memory.ts';
@@ -18,7 +20,7 @@ export default defineRule({
   id: 'tcp-mem-pressure',
   title: 'TCP as a whole is short of memory',
   needs: { snmp },
-  wants: { sockstat, sysctl },
+  wants: { sockstat, sysctl, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'All connections of the machine become slow at once, some are cut off. The kernel log may say "TCP: out of memory -- consider tuning tcp_mem".',
@@ -33,7 +35,7 @@ export default defineRule({
       'Documentation/networking/ip-sysctl.rst, tcp_mem',
     ],
   },
-  judge({ snmp, sockstat, sysctl }) {
+  judge({ snmp, sockstat, sysctl, kernelLog }) {
     const memory = tcpMemory(snmp, sockstat, sysctl);
     if (memory.pressure !== true) return [];
     // Pressure that lasts is counted once; the losses go on.
@@ -58,6 +60,7 @@ export default defineRule({
                   text: `up to ${peakPages ?? 'an unknown number of'} pages in use; pressure begins at ${limits[1] ?? '?'}, the end is ${limits[2] ?? '?'}`,
                 },
               ]),
+          ...kernelSaid(kernelLog, 'tcp-memory'),
         ],
         means: isOver
           ? 'All TCP sockets of the machine together use more memory than they should, so the kernel keeps every buffer small and drops what waits out of order.'

@@ -1,8 +1,10 @@
+import kernelLog from '../../checks/kernel-log.ts';
 import snmp from '../../checks/snmp.ts';
 import sockstat, { type Sockstat } from '../../checks/sockstat.ts';
 import sysctl from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import { kernelSaid } from '../kernel-messages.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
 /** tcp_check_oom() may count an orphan four times, so a quarter can be the limit (netdata: tcp_orphans.conf). */
@@ -14,7 +16,7 @@ export default defineRule({
   id: 'tcp-orphans-tw',
   title: 'Too many TCP connections that are over, but not gone',
   needs: { snmp },
-  wants: { sockstat, sysctl },
+  wants: { sockstat, sysctl, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'Connections are reset at the end of a transfer. The kernel log may say "too many orphaned sockets" or "time wait bucket table overflow".',
@@ -29,7 +31,7 @@ export default defineRule({
       'Documentation/networking/ip-sysctl.rst, tcp_max_orphans, tcp_max_tw_buckets',
     ],
   },
-  judge({ snmp, sockstat, sysctl }) {
+  judge({ snmp, sockstat, sysctl, kernelLog }) {
     const findings: Finding[] = [];
     const limit = sysctl?.last.number('net.ipv4.tcp_max_orphans');
     const orphans = peak(sockstat, 'tcpOrphans');
@@ -44,6 +46,7 @@ export default defineRule({
             source: '/proc/net/sockstat TCP orphan, net.ipv4.tcp_max_orphans',
             text: `${orphans} connections have no program any more; ${limit} are allowed, and each may count up to four times`,
           },
+          ...kernelSaid(kernelLog, 'orphaned-sockets'),
         ],
         means:
           'Many connections were closed by their programs with data still to send, and their peers do not take it. Soon the kernel cuts them off.',

@@ -1,9 +1,11 @@
+import kernelLog from '../../checks/kernel-log.ts';
 import snmp, { type Snmp } from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { withKernelWords } from '../kernel-messages.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
 const DROPS = 'TcpExt.TCPReqQFullDrop';
@@ -18,7 +20,7 @@ export default defineRule({
   id: 'tcp-syn-queue',
   title: 'Too many half-open TCP connections',
   needs: { snmp },
-  wants: { sysctl },
+  wants: { sysctl, kernelLog },
   // The last step of a handshake waits with the half-open ones while the accept queue is full.
   consequenceOf: ['tcp-listen-overflow'],
   reviewed: '2026-11-22',
@@ -36,7 +38,7 @@ export default defineRule({
       'Documentation/networking/ip-sysctl.rst, tcp_syncookies, tcp_max_syn_backlog',
     ],
   },
-  judge({ snmp, sysctl }, { seconds }) {
+  judge({ snmp, sysctl, kernelLog }, { seconds }) {
     const cookies = sysctl?.last.number(cookiesKey);
     const full = rises(snmp, [DROPS]);
     // Requests refused for neither queue: without cookies it is tcp_max_syn_backlog, otherwise memory or routes.
@@ -44,9 +46,16 @@ export default defineRule({
       rises(snmp, ['TcpExt.ListenDrops']) - rises(snmp, ['TcpExt.ListenOverflows']) - full;
     const beyondLimit = cookies === 0 ? Math.max(0, others) : 0;
     const packets = full + beyondLimit;
-    if (packets > 0) return [lost(packets, beyondLimit, snmp, sysctl?.last)];
-    const sent = rises(snmp, [COOKIES]);
-    return sent >= Math.max(COOKIES_MIN, COOKIES_PER_SECOND * seconds) ? [atWork(snmp)] : [];
+    const manyCookies =
+      rises(snmp, [COOKIES]) >= Math.max(COOKIES_MIN, COOKIES_PER_SECOND * seconds);
+    const findings =
+      packets > 0
+        ? [lost(packets, beyondLimit, snmp, sysctl?.last)]
+        : manyCookies
+          ? [atWork(snmp)]
+          : [];
+    // The log names the port.
+    return withKernelWords(findings, kernelLog, 'syn-flood');
   },
 });
 

@@ -15,6 +15,7 @@ import type { ClosableView } from './closable.ts';
 import { directView } from './direct.ts';
 import { enterNamespace } from './entered.ts';
 import { readFacts } from './facts.ts';
+import { KernelLog } from './kernel-log.ts';
 import { LateView } from './late.ts';
 import {
   openInitialNamespace,
@@ -98,6 +99,7 @@ export class LiveHost implements Host {
   readonly initial: View;
   readonly #place: Place;
   readonly #captures: LiveCaptures;
+  readonly #kernelLog = new KernelLog();
 
   constructor(facts: HostFacts, place: Place, captures: LiveCaptures) {
     this.facts = facts;
@@ -135,11 +137,16 @@ export class LiveHost implements Host {
     return performance.now();
   }
 
+  kernelLog(): Promise<Reading<readonly string[]>> {
+    return this.#kernelLog.next();
+  }
+
   startCapture(options: CaptureOptions): Promise<Reading<RunningCapture>> {
     return this.#captures.start(options);
   }
 
   async close(): Promise<void> {
+    this.#kernelLog.close();
     await this.#captures.close();
     await this.#place.view.close();
     await this.#place.initial?.close();

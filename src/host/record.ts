@@ -131,6 +131,13 @@ class Recorder extends RecordingView implements RecordingHost {
     return this.#live.now();
   }
 
+  async kernelLog(): Promise<Reading<readonly string[]>> {
+    const { phase } = this.#tape;
+    const result = await this.#live.kernelLog();
+    this.#tape.lines.push({ phase, view: 'initial', op: 'kernel-log', key: 'new', result });
+    return result;
+  }
+
   async startCapture(options: CaptureOptions): Promise<Reading<RunningCapture>> {
     const place = { phase: this.#tape.phase, view: 'namespace', key: 'drops' } as const;
     const { lines } = this.#tape;

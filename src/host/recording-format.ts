@@ -40,6 +40,11 @@ export type RecordedReading = { readonly phase: Phase; readonly view: ViewName }
   | { readonly op: 'file'; readonly key: string; readonly result: Reading<string> }
   | { readonly op: 'list'; readonly key: string; readonly result: Reading<readonly string[]> }
   | { readonly op: 'run'; readonly key: readonly string[]; readonly result: Reading<CommandOutput> }
+  | {
+      readonly op: 'kernel-log';
+      readonly key: 'new';
+      readonly result: Reading<readonly string[]>;
+    }
   | { readonly op: 'capture-start'; readonly key: 'drops'; readonly result: Reading<null> }
   | { readonly op: 'capture-stop'; readonly key: 'drops'; readonly result: Reading<DropCapture> }
 );

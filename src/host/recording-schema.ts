@@ -131,6 +131,12 @@ export const lineSchema: z.ZodType<RecordingLine> = z.discriminatedUnion('op', [
   }),
   z.object({
     ...place,
+    op: z.literal('kernel-log'),
+    key: z.literal('new'),
+    result: readingOf(z.array(z.string())),
+  }),
+  z.object({
+    ...place,
     op: z.literal('capture-start'),
     key: z.literal('drops'),
     result: readingOf(z.null()),

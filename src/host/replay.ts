@@ -124,6 +124,10 @@ class Replay extends ReplayView implements ReplayHost {
     return this.#nowMs;
   }
 
+  async kernelLog(): Promise<Reading<readonly string[]>> {
+    return this.#answers.answer('initial', 'kernel-log', 'new');
+  }
+
   async startCapture(): Promise<Reading<RunningCapture>> {
     const { phase } = this.#answers;
     const started = this.#answers.answer('namespace', 'capture-start', 'drops');

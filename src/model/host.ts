@@ -42,6 +42,11 @@ export interface Host extends View {
   wait(ms: number, signal?: AbortSignal): Promise<void>;
   /** Milliseconds of a monotonic clock; a replay plays the recorded window back. */
   now(): number;
+  /**
+   * What the kernel logged since the call before, oldest first; the first call has none. One log for all
+   * namespaces. Messages are untrusted, and limited in rate by the kernel: none proves nothing.
+   */
+  kernelLog(): Promise<Reading<readonly string[]>>;
   /** Starts watching drops. */
   startCapture(options: CaptureOptions): Promise<Reading<RunningCapture>>;
   /** Releases what the host holds (helper processes, mounts). Idempotent. */

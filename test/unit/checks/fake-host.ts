@@ -13,6 +13,7 @@ export interface FakeHostOptions extends FakeMachine {
   /** The initial namespace, where it differs. Default: this one, unless the facts name another. */
   readonly initial?: FakeMachine;
   readonly facts?: Partial<HostFacts>;
+  readonly kernelLog?: Reading<readonly string[]>;
 }
 
 /** A host from literals, for tests of checks. Has no capture; time stands still. */
@@ -39,6 +40,8 @@ export function fakeHost(options: FakeHostOptions): Host {
     beginPhase() {},
     wait: () => Promise.resolve(),
     now: () => 0,
+    kernelLog: () =>
+      Promise.resolve(options.kernelLog ?? unread('absent', 'A fake host has no log.')),
     startCapture: () => Promise.resolve(unread('absent', 'A fake host has no capture.')),
     close: () => Promise.resolve(),
   };

@@ -123,6 +123,7 @@ function countingHost(options: { foreign: boolean; canCapture: boolean }): Host 
       clock += ms + 7.25;
     },
     now: () => clock,
+    kernelLog: async () => ok([`line ${(answers += 1)}`]),
     startCapture: async () =>
       options.canCapture
         ? ok(running, ['started'])
@@ -145,6 +146,7 @@ async function session(host: Host): Promise<unknown[]> {
     seen.push(await host.readFiles(['/b', '/a', '/b', '/none']));
     seen.push(await host.list('/d'), await host.run(['ip', 'link']), await host.run(['ip link']));
     seen.push(await host.initial.readFile('/a'), await host.initial.run(['ip', 'link']));
+    seen.push(await host.kernelLog());
     const from = host.now();
     if (phase !== 'last') await host.wait(1000);
     seen.push(host.now() - from);

@@ -67,7 +67,9 @@ function judgeTunnel({ errors = 100, inTunnel = 95, details: of = {}, kind = 'vx
     { ...at, packets: errors - inTunnel, details: details({ interface: 'eth0' }) },
   ]);
   const links: Links = { interfaces: new Map([['vx0', linkOf({ kind })]]) };
-  return causesOf(offload.judge({ snmp, drops, link: sampled(links, links) }, window));
+  return causesOf(
+    offload.judge({ snmp, drops, link: sampled(links, links), kernelLog: undefined }, window),
+  );
 }
 
 test('damaged packets that all come through a tunnel are the work of an offload', () => {
@@ -112,6 +114,7 @@ test('packets that cannot be cut are a fault of who made them', () => {
           snmp: snmpRise({}),
           drops: capture([{ reason, location, packets: 6 }], reason !== null),
           link: undefined,
+          kernelLog: undefined,
         },
         where,
       ),

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CpuTimes } from '../../../checks/cpu.ts';
+import type { Interrupts } from '../../../checks/interrupts.ts';
 import saturation from '../../../rules/cpu/cpu-softirq-saturation.ts';
 import imbalance from '../../../rules/cpu/irq-rss-imbalance.ts';
 import starved from '../../../rules/nic/vm-starved.ts';
@@ -106,12 +107,17 @@ function judgeImbalance(
   statistics: Readonly<Record<string, number>>,
   driver = 'igb',
   rxQueues = 4,
+  interrupts?: Sampled<Interrupts>,
 ) {
   const card = cardWindow({ driver, statistics, settings: { rxQueues } });
   return (cpus: readonly CpuRise[] | undefined) =>
     causesOf(
       imbalance.judge(
-        { ...card, softnet: cpus === undefined ? undefined : softnetRise(cpus) },
+        {
+          ...card,
+          softnet: cpus === undefined ? undefined : softnetRise(cpus),
+          interrupts,
+        },
         window,
       ),
     );
@@ -149,6 +155,47 @@ test.each([
 
 test('no loss, no imbalance', () => {
   expect(judgeImbalance(queues('rx_queue_N_packets', [5000, 0, 0, 0]))(undefined)).toEqual([]);
+});
+
+test.each([
+  ['it', [950, 50], ['CPU 0 got 950 of 1000 interrupts of eth0 (1 of its 2 came at all)']],
+  ['not it alone', [890, 110], []],
+  ['none came, the queue is polled', [0, 0], []],
+])('one CPU takes the packets in, and %s gets the interrupts', (_, [here = 0, there = 0], told) => {
+  const at = (zero: number, one: number): Interrupts => ({
+    cards: new Map([
+      [
+        'eth0',
+        [
+          {
+            irq: 30,
+            name: 'eth0-rx-0',
+            perCpu: new Map([
+              [0, BigInt(zero)],
+              [1, BigInt(one)],
+            ]),
+          },
+          {
+            irq: 31,
+            name: 'eth0-rx-1',
+            perCpu: new Map([
+              [0, 7n],
+              [1, 7n],
+            ]),
+          },
+        ],
+      ],
+    ]),
+  });
+  const spread = { ...queues('rx_queue_N_packets', [1000, 1000, 1000, 1000]), ...ringLoss };
+  const interrupts = sampled(at(5, 5), at(5 + here, 5 + there));
+  const [cause] = judgeImbalance(
+    spread,
+    'igb',
+    4,
+    interrupts,
+  )([{ processed: 9500 }, { processed: 500 }]);
+  expect(cause?.because.slice(1).map(({ text }) => text)).toEqual(told);
 });
 
 test('one CPU takes the packets of all queues in', () => {

@@ -398,7 +398,11 @@ describe('bridge-vlan-filter', () => {
 describe('bridge-loop-or-bad-mac', () => {
   const judge = (reason: string, rxPackets = 200n) =>
     loop.judge(
-      { link: links({ p0: port({ rxPackets }) }), drops: capture([drop(reason, 'x', 100)]) },
+      {
+        link: links({ p0: port({ rxPackets }) }),
+        drops: capture([drop(reason, 'x', 100)]),
+        kernelLog: undefined,
+      },
       window,
     );
 
@@ -483,7 +487,7 @@ describe('bonds', () => {
     const link = bond('active-backup');
     const findings = bondInactive.judge({ link, drops: undefined }, window);
     expect([findings.length, benignClaims(findings)]).toEqual([1, [100]]);
-    expect(bondDegraded.judge({ link }, window)).toEqual([]);
+    expect(bondDegraded.judge({ link, kernelLog: undefined }, window)).toEqual([]);
     const refused = drop('UNHANDLED_PROTO', '__netif_receive_skb_core', 100);
     for (const seen of [refused, on('eth1', { ...refused, protocol: 0x8847 })]) {
       expect(causesOf(unhandled.judge({ link, drops: capture([seen]) }, window))).toEqual([]);
@@ -492,16 +496,21 @@ describe('bonds', () => {
 
   test('802.3ad has no standby ports: that traffic is lost', () => {
     const link = bond('802.3ad');
-    expect(bondDegraded.judge({ link }, window)).toMatchObject([
+    expect(bondDegraded.judge({ link, kernelLog: undefined }, window)).toMatchObject([
       { confidence: 'certain', packets: 100, scope: { interface: 'eth1' } },
     ]);
     expect(bondInactive.judge({ link, drops: undefined }, window)).toEqual([]);
-    expect(bondDegraded.judge({ link: bond('802.3ad', { rxNoHandler: 19n }) }, window)).toEqual([]);
+    expect(
+      bondDegraded.judge(
+        { link: bond('802.3ad', { rxNoHandler: 19n }), kernelLog: undefined },
+        window,
+      ),
+    ).toEqual([]);
   });
 
   test('a port without a link is a notice', () => {
     const link = bond('active-backup', { miiStatus: 'DOWN' });
-    expect(bondDegraded.judge({ link }, window)).toMatchObject([
+    expect(bondDegraded.judge({ link, kernelLog: undefined }, window)).toMatchObject([
       { confidence: 'possible', packets: 0, severityAtMost: 'notice' },
     ]);
   });

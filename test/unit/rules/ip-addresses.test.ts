@@ -27,10 +27,10 @@ const judges: Readonly<
   >
 > = {
   IP_LOCALNET: (drops, counters, at) =>
-    ipMartian.judge({ drops: capture(drops), snmp: snmpRise(counters) }, at),
+    ipMartian.judge({ drops: capture(drops), snmp: snmpRise(counters), kernelLog: undefined }, at),
   IP_LOCAL_SOURCE: (drops, counters, at) =>
     ownSourceAddress.judge(
-      { drops: capture(drops), snmp: snmpRise(counters), link: undefined },
+      { drops: capture(drops), snmp: snmpRise(counters), link: undefined, kernelLog: undefined },
       at,
     ),
   UNICAST_IN_L2_MULTICAST: (drops, counters, at) =>
@@ -81,7 +81,7 @@ test('a kernel without that reason: the addresses tell martians from multicast',
     },
   ];
   const [cause] = causesOf(
-    ipMartian.judge({ drops: capture(drops), snmp: snmpRise(here) }, window),
+    ipMartian.judge({ drops: capture(drops), snmp: snmpRise(here), kernelLog: undefined }, window),
   );
   expect(cause).toMatchObject({
     packets: 150,
@@ -100,6 +100,6 @@ test.each([
     ...detailsOf({ samples: [{ timeUs: 0, link: 'ethernet', length: 60, bytes }] }),
   };
   const link = linkRise({ eth0: { address: '02:00:00:00:00:01' } });
-  const evidence = { drops: capture([drop]), snmp: snmpRise(here), link };
+  const evidence = { drops: capture([drop]), snmp: snmpRise(here), link, kernelLog: undefined };
   expect(causesOf(ownSourceAddress.judge(evidence, window))[0]?.means).toMatch(means);
 });

@@ -33,6 +33,7 @@ function judge({
         sysctl: settings(Object.fromEntries(values) as Record<string, number>),
         link: links === null ? undefined : linkRise(links),
         drops,
+        kernelLog: undefined,
       },
       window,
     ),

@@ -83,7 +83,9 @@ function overflow(seen: Overflow) {
     'net.ipv4.neigh.default.gc_thresh3': 1024,
   });
   const snmp = snmpRise({ 'Ip.OutRequests': 1000, ...counters });
-  return causesOf(neighTableOverflow.judge({ neighbours, drops, sysctl, snmp }, at))[0];
+  return causesOf(
+    neighTableOverflow.judge({ neighbours, drops, sysctl, snmp, kernelLog: undefined }, at),
+  )[0];
 }
 
 test('the table is full: certain, and made larger for the peak', () => {
@@ -120,7 +122,13 @@ test('nearly full is a hint; another namespace met the limit, not this one', () 
 
 test('without drops the counter of the machine tells', () => {
   const neighbours = sampled(state(1000, 0), state(1000, 30));
-  const evidence = { neighbours, drops: undefined, sysctl: undefined, snmp: undefined };
+  const evidence = {
+    neighbours,
+    drops: undefined,
+    sysctl: undefined,
+    snmp: undefined,
+    kernelLog: undefined,
+  };
   expect(causesOf(neighTableOverflow.judge(evidence, window))).toMatchObject([
     { packets: 30, fixes: [] },
   ]);

@@ -49,7 +49,7 @@ function judge({
     conntrackOf(state, at(true)),
   );
   const snmp = received && snmpRise(received);
-  return causesOf(rule.judge({ conntrack, drops, snmp }, window))[0];
+  return causesOf(rule.judge({ conntrack, drops, snmp, kernelLog: undefined }, window))[0];
 }
 
 const netfilterDrop = (packets: number, location = 'nf_hook_slow') =>

@@ -7,7 +7,11 @@ function judge(first: Partial<Link>, last: Partial<Link>) {
   const links = (link: Partial<Link>) => ({
     interfaces: new Map([['eth0', linkOf({ carrierChanges: 5n, txDropped: 7n, ...link })]]),
   });
-  const evidence = { link: sampled(links(first), links(last)), qdisc: undefined };
+  const evidence = {
+    link: sampled(links(first), links(last)),
+    qdisc: undefined,
+    kernelLog: undefined,
+  };
   return causesOf(rule.judge(evidence, window));
 }
 
@@ -77,6 +81,7 @@ test('a queue that dropped by itself is another cause', () => {
   const evidence = {
     link: sampled(links(1n, 0n), links(3n, 100n)),
     qdisc: sampled(queue(0n), queue(90n)),
+    kernelLog: undefined,
   };
   expect(causesOf(rule.judge(evidence, window))).toMatchObject([{ packets: 0 }]);
 });

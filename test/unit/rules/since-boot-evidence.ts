@@ -5,6 +5,8 @@ import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
 import type { Fragments } from '../../../checks/fragments.ts';
+import type { Interrupts } from '../../../checks/interrupts.ts';
+import type { KernelLog } from '../../../checks/kernel-log.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
@@ -83,6 +85,15 @@ function conntrack(): fc.Arbitrary<Conntrack> {
 function cpu(): fc.Arbitrary<CpuTimes> {
   const one = fc.record({ cpu: fc.nat(8), total: u64, softirq: u64, steal: u64 });
   return fc.record({ cpus: fc.uniqueArray(one, { selector: ({ cpu }) => cpu }) });
+}
+
+function interrupts(): fc.Arbitrary<Interrupts> {
+  const one = fc.record({
+    irq: fc.nat(3),
+    name,
+    perCpu: fc.array(fc.tuple(fc.nat(3), u64)).map((pairs) => new Map(pairs)),
+  });
+  return everyName(fc.array(one), ['eth0']).map((cards) => ({ cards }));
 }
 
 function emptyCapture(): fc.Arbitrary<DropCapture> {
@@ -428,11 +439,14 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   ethtool: ethtool(),
   firewall: firewall(),
   fragments: fragments(),
+  interrupts: interrupts(),
   link: link(),
   nfqueue: nfqueue(),
   neighbours: neighbours(),
   listeners: listeners(),
   netlink: netlink(),
+  // Nothing that was said before the window is in it.
+  'kernel-log': fc.constant<KernelLog>({ messages: [] }),
   'port-use': portUse(),
   qdisc: qdisc(),
   routes: routes(),

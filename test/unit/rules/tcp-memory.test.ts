@@ -41,6 +41,7 @@ function evidenceOf({ counters = {}, pages = 10, limits = '100 200 300', drops }
     sockstat: levels({ tcpPages: pages }),
     sysctl: settings({ 'net.ipv4.tcp_mem': limits }),
     drops,
+    kernelLog: undefined,
   };
 }
 const judgePrune = (tcp: Tcp, where = window) => causesOf(prune.judge(evidenceOf(tcp), where))[0];
@@ -71,7 +72,12 @@ test('segments thrown out of order count by their events, where those are of thi
 
 test('the levels could not be read: likely, and not called anything it is not', () => {
   const snmp = snmpRise({ 'TcpExt.RcvPruned': 7 });
-  const nothing = { sockstat: undefined, sysctl: undefined, drops: undefined };
+  const nothing = {
+    sockstat: undefined,
+    sysctl: undefined,
+    drops: undefined,
+    kernelLog: undefined,
+  };
   const [cause] = causesOf(prune.judge({ snmp, ...nothing }, window));
   expect(cause?.confidence).toBe('likely');
   expect(cause?.rulesOut.map(({ id }) => id)).not.toContain('tcp-mem-pressure');
@@ -154,7 +160,13 @@ test('of the whole machine only as many as sockets here lost, beside other losse
 });
 
 test('UDP: nothing else could be read', () => {
-  const nothing = { sockets: undefined, sockstat: undefined, sysctl: undefined, drops: undefined };
+  const nothing = {
+    sockets: undefined,
+    sockstat: undefined,
+    sysctl: undefined,
+    drops: undefined,
+    kernelLog: undefined,
+  };
   const snmp = snmpRise({ 'Udp.MemErrors': 9 });
   expect(causesOf(udp.judge({ snmp, ...nothing }, window))[0]).toMatchObject({
     confidence: 'likely',
@@ -168,6 +180,7 @@ function judgeOrphans(counters: Counters, level: Sockstat, limit = true) {
     snmp: snmpRise(counters),
     sockstat: levels(level),
     sysctl: limit ? settings({ 'net.ipv4.tcp_max_orphans': 1000 }) : undefined,
+    kernelLog: undefined,
   };
   return causesOf(orphans.judge(evidence, window));
 }
