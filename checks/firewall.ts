@@ -29,6 +29,7 @@ export type {
   FirewallPolicy,
   FirewallRule,
   Hook,
+  LocalAddresses,
   Matching,
   NftSet,
 } from './firewall/ruleset.ts';

@@ -6,7 +6,7 @@ import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Claim } from '../../src/model/rule.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { closeGaps, fits, ipGaps } from './ip-gaps.ts';
-import { flowsOf, type Flow, type Surroundings } from './match/flows.ts';
+import { addressTypes, flowsOf, type Flow, type Surroundings } from './match/flows.ts';
 import { groupBySuspects, type FlowLeft, type Suspect } from './match/suspects.ts';
 import { walkerOf } from './match/walk.ts';
 import {
@@ -17,7 +17,6 @@ import {
   protocolsOf,
   type Refusals,
   type Refuser,
-  type UncountedRefuser,
 } from './refusals.ts';
 
 /** Findings for rules that do not count; what all others refused is one more. */
@@ -52,8 +51,19 @@ export function deduceUncounted(
 ): Deduction[] {
   const reason = dropReason(drops);
   const byConntrack = conntrackRise(conntrack, 'drop');
-  const possible = uncounted.filter((refuser) => couldMatch(refuser, conntrack));
-  if (possible.length === 0) return [];
+  const sites = dropSites(drops);
+  const isRefused = (drop: DropCount) =>
+    drop.reason === reason && sites.some(({ location }) => drop.location === location);
+  if (uncounted.length === 0 || !drops.drops.some((drop) => isRefused(drop))) return [];
+
+  const walker = walkerOf(firewall);
+  const invalid = invalidPackets(conntrack);
+  const possible = uncounted.filter(
+    ({ entry }) =>
+      (walker !== undefined && entry.backend === 'nftables') ||
+      invalid !== 0 ||
+      !isForInvalid(entry),
+  );
 
   const gaps = ipGaps(snmp);
   closeGaps(gaps, byConntrack, ['prerouting', 'output'], []);
@@ -65,13 +75,8 @@ export function deduceUncounted(
     closeGaps(gaps, refuser.packets, ipHooksOf(refuser), refuser.protocols);
   }
 
-  const walker = walkerOf(firewall);
-  const surroundings = {
-    addresses: firewall.last.matching?.addresses,
-    invalid: invalidPackets(conntrack),
-  };
   const deductions: Deduction[] = [];
-  for (const { location, backends } of dropSites(drops)) {
+  for (const { location, backends } of sites) {
     const countersHere = counters.filter(({ entry }) => backends.includes(entry.backend));
     const suspectsHere = possible.filter(({ entry }) => backends.includes(entry.backend));
     const events = drops.drops.filter(
@@ -84,7 +89,8 @@ export function deduceUncounted(
         ofProtocol,
         countersHere.filter(({ protocols }) => protocols.length === 1 && protocols[0] === protocol),
       );
-      const flows = flowsLeft(ofProtocol, surroundings);
+      const typesOf = addressTypes(protocol, firewall.last.matching?.addresses);
+      const flows = flowsLeft(ofProtocol, { typesOf, invalid });
       for (const gap of gaps.filter((gap) => gap.protocol === protocol)) {
         const isHere = (refuser: Refuser) => fits(gap, ipHooksOf(refuser), protocolsOf(refuser));
         const suspects = suspectsHere.filter((refuser) => isHere(refuser));
@@ -195,17 +201,9 @@ function invalidPackets(conntrack: Sampled<Conntrack> | undefined): number | und
     : undefined;
 }
 
-/** A rule for packets that conntrack calls invalid cannot have refused any when it called none so. */
-function couldMatch(
-  { entry }: UncountedRefuser,
-  conntrack: Sampled<Conntrack> | undefined,
-): boolean {
-  const wantsInvalid = /(^| )(ct state invalid|--(ct)?state INVALID)( |$)/.test(entry.text);
-  return !(
-    wantsInvalid &&
-    conntrack?.last.counters.has('invalid') === true &&
-    conntrackRise(conntrack, 'invalid') === 0
-  );
+/** Only for packets that conntrack calls invalid, which it counts. */
+function isForInvalid({ text }: Refuser['entry']): boolean {
+  return /(^| )(ct state invalid|--(ct)?state INVALID)( |$)/.test(text);
 }
 
 /** Captured drops that no counter accounts for. Those at the edges of the window may be in either. */

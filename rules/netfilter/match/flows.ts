@@ -1,4 +1,4 @@
-import type { Hook, Firewall, Prefix } from '../../../checks/firewall.ts';
+import type { Hook, LocalAddresses, Prefix } from '../../../checks/firewall.ts';
 import { EtherType, type DropCount, type DropFlow } from '../../../src/model/drops.ts';
 import { amongMany, parseAddress, type Quantity } from './intervals.ts';
 import type { Packet } from './packet.ts';
@@ -14,7 +14,8 @@ export interface Flow {
 
 /** What is known of the namespace, beside its rules. */
 export interface Surroundings {
-  readonly addresses: NonNullable<Firewall['matching']>['addresses'];
+  /** Types that the routes may give an address. */
+  readonly typesOf: (address: Quantity | undefined) => ReadonlySet<string>;
   /** Packets that connection tracking called invalid. Undefined: not known. */
   readonly invalid: number | undefined;
 }
@@ -23,12 +24,11 @@ export interface Surroundings {
 const INVALID_SHARE = 0.01;
 
 /** All packets of a kind of drop: its busiest flows, and the rest of it. */
-export function flowsOf(drop: DropCount, surroundings: Surroundings): readonly Flow[] {
+export function flowsOf(drop: DropCount, { typesOf, invalid }: Surroundings): readonly Flow[] {
   const { details, protocol, packets } = drop;
-  const typesOf = addressTypes(protocol, surroundings.addresses);
   const of = (count: number): Packet => ({
     etherType: protocol,
-    ctStates: ctStates(count, surroundings.invalid),
+    ctStates: ctStates(count, invalid),
     sourceTypes: typesOf(undefined),
     destinationTypes: typesOf(undefined),
     ...(details !== undefined && details.ipProtocol !== null && { ipProtocol: details.ipProtocol }),
@@ -69,11 +69,11 @@ function ctStates(packets: number, invalid: number | undefined): ReadonlySet<str
 const OURS = ['local', 'broadcast', 'multicast'];
 const OTHERS = ['unicast', 'anycast', 'blackhole', 'unreachable', 'prohibit', 'unspec'];
 
-/** What the routes may call an address (inet_addr_type, ipv6_addr_type). */
-function addressTypes(
+/** Prepared for many addresses of one version of IP (inet_addr_type, ipv6_addr_type). */
+export function addressTypes(
   protocol: number,
-  addresses: Surroundings['addresses'],
-): (address: Quantity | undefined) => ReadonlySet<string> {
+  addresses: LocalAddresses | undefined,
+): Surroundings['typesOf'] {
   const all = new Set([...OURS, ...OTHERS]);
   const multicast = { prefix: protocol === EtherType.IPv6 ? 'ff00::' : '224.0.0.0' };
   const isMulticast = amongMany([{ ...multicast, bits: protocol === EtherType.IPv6 ? 8 : 4 }]);

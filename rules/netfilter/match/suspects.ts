@@ -36,15 +36,15 @@ interface Refusers {
  * never came by these hooks. Where most is known comes first.
  */
 export function groupBySuspects(flows: readonly FlowLeft[], refusers: Refusers): readonly Group[] {
-  const groups = new Map<string, Sorted & { readonly flows: FlowLeft[] }>();
+  const groups = new Map<string, Refusal & { readonly flows: FlowLeft[] }>();
   for (const each of flows) {
     if (each.left === 0) continue;
-    const sorted = sort(each.flow, refusers);
-    if (sorted.suspects.length === 0) continue;
-    const { matched, counted, suspects } = sorted;
+    const refusal = refusalOf(each.flow, refusers);
+    const { matched, counted, suspects } = refusal;
+    if (suspects.length === 0) continue;
     const key = [matched, counted, ...suspects.map(({ entry }) => entry.key)].join('\n');
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, { ...sorted, flows: [each] });
+    if (group === undefined) groups.set(key, { ...refusal, flows: [each] });
     else group.flows.push(each);
   }
   return [...groups.values()].sort(
@@ -55,12 +55,12 @@ export function groupBySuspects(flows: readonly FlowLeft[], refusers: Refusers):
   );
 }
 
-interface Sorted extends Pick<Group, 'suspects' | 'matched'> {
+interface Refusal extends Pick<Group, 'suspects' | 'matched'> {
   /** A rule with a counter may have refused them as well. */
   readonly counted: boolean;
 }
 
-function sort({ packet }: Flow, { hooks, suspects, counters, walker }: Refusers): Sorted {
+function refusalOf({ packet }: Flow, { hooks, suspects, counters, walker }: Refusers): Refusal {
   const hooksMet = hooks.filter((hook) => hooksOf(packet).includes(hook));
   if (hooksMet.length === 0) return { suspects: [], matched: true, counted: false };
   const candidates = walker?.(packet, hooksMet);

@@ -50,11 +50,21 @@ export function walkerOf(firewall: Sampled<Firewall>, steps = STEPS): Walker | u
     for (const base of bases) {
       const isMet = hooks.includes(base.hook) && sees(base.family, packet);
       if (!isMet || refusing.some((earlier) => isBefore(earlier, base, translates))) continue;
-      const walk = new Walk(ruleset, { ...packet, hook: base.hook }, found);
+      const walk = new Walk(ruleset, packetAt(base, packet), found);
       if (walk.refusesForSure(base)) refusing.push(base);
     }
     return ruleset.stepsLeft < 0 ? undefined : [...found.values()];
   };
+}
+
+/** NF_IP_PRI_CONNTRACK, at the hooks where packets come from outside and from programs. */
+const TRACKING = -200;
+
+/** Before connection tracking has seen it, every packet is invalid (nft_ct_get_eval), except on the loopback. */
+function packetAt({ hook, priority = 0 }: FirewallPolicy, packet: Packet): PacketAtHook {
+  const isTracked = priority > TRACKING || (hook !== 'prerouting' && hook !== 'output');
+  const ctStates = isTracked ? packet.ctStates : new Set([...packet.ctStates, 'invalid']);
+  return { ...packet, ctStates, hook };
 }
 
 /** In the order in which a packet meets them. */

@@ -4,7 +4,7 @@ import type { Hook, NftSet } from '../../../checks/firewall.ts';
 import { elementsOf, statementsFor } from '../../../checks/firewall/statements.ts';
 import type { Json } from '../../../checks/firewall/json.ts';
 import { conditionText } from '../../../rules/netfilter/match/condition-text.ts';
-import { flowsOf, hooksOf } from '../../../rules/netfilter/match/flows.ts';
+import { addressTypes, flowsOf, hooksOf } from '../../../rules/netfilter/match/flows.ts';
 import { parseAddress } from '../../../rules/netfilter/match/intervals.ts';
 import type { PacketAtHook } from '../../../rules/netfilter/match/packet.ts';
 import { outcomeOf } from '../../../rules/netfilter/match/statements.ts';
@@ -35,10 +35,10 @@ const drop: DropCount = {
   },
 };
 
-const addresses = {
-  local: ['10.77.0.2', { prefix: '127.0.0.0', bits: 8 }, 'fd00::2'],
-  broadcast: ['10.77.0.255'],
-};
+function surroundings(protocol: number, invalid: number | undefined) {
+  const local = ['10.77.0.2', { prefix: '127.0.0.0', bits: 8 }, 'fd00::2'];
+  return { typesOf: addressTypes(protocol, { local, broadcast: ['10.77.0.255'] }), invalid };
+}
 
 /** The only flow of a drop, as the hook sees it. */
 function packetOf(
@@ -52,7 +52,7 @@ function packetOf(
   const topFlows = [{ ...flow, ...change }];
   const [only] = flowsOf(
     { ...drop, protocol, ...(details && { details: { ...details, ipProtocol, topFlows } }) },
-    { addresses, invalid },
+    surroundings(protocol, invalid),
   );
   if (only === undefined) throw new Error('no flow');
   return { ...only.packet, hook };
@@ -64,10 +64,11 @@ const ipv6 = packetOf({ source: 'fd00::1', destination: 'fd00::2' }, { protocol:
 const icmp = packetOf({ icmp: { type: 8, code: 0 } }, { ipProtocol: 1 });
 const icmpv6 = packetOf({ icmp: { type: 135, code: 0 } }, { protocol: 0x86dd, ipProtocol: 58 });
 /** All that tracefs tells. */
-const [anonymous] = flowsOf({ ...drop, details: undefined } as unknown as DropCount, {
-  addresses,
-  invalid: 0,
-}).map(({ packet }) => ({ ...packet, hook: 'input' as const }));
+const { details: _, ...traced } = drop;
+const [anonymous] = flowsOf(traced, surroundings(0x0800, 0)).map(({ packet }) => ({
+  ...packet,
+  hook: 'input' as const,
+}));
 
 const sets: Readonly<Record<string, Json>> = {
   networks: [
@@ -294,12 +295,12 @@ test.each([
 });
 
 test('addresses that nobody could tell leave all hooks open', () => {
-  const [unknown] = flowsOf(drop, { addresses: undefined, invalid: 0 });
+  const [unknown] = flowsOf(drop, { typesOf: addressTypes(0x0800, undefined), invalid: 0 });
   expect(unknown && hooksOf(unknown.packet)).toHaveLength(7);
 });
 
 test('packets beyond the known flows are a flow of which less is known', () => {
-  const flows = flowsOf({ ...drop, packets: 130 }, { addresses, invalid: 0 });
+  const flows = flowsOf({ ...drop, packets: 130 }, surroundings(0x0800, 0));
   expect(flows.map(({ packets }) => packets)).toEqual([100, 30]);
   expect(flows[1]?.packet).toMatchObject({ ipProtocol: 17, interface: 'eth0' });
   expect(flows[1]?.packet.source).toBeUndefined();

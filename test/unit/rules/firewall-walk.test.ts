@@ -23,6 +23,9 @@ const port = (number: number): Json => ({
 });
 const [yes, no] = [port(5000), port(53)];
 const unknown: Json = { match: { op: 'in', left: { ct: { key: 'state' } }, right: 'new' } };
+const invalid: Json = {
+  match: { op: 'in', left: { ct: { key: 'state' } }, right: 'invalid' },
+};
 const limit: Json = { limit: { rate: 5, per: 'second' } };
 const [drop, accept, leave]: readonly Json[] = [{ drop: null }, { accept: null }, { return: null }];
 const jump = (target: string): Json => ({ jump: { target } });
@@ -287,6 +290,14 @@ test.each<[string, Chains, readonly string[]]>([
       c: { ...input, policy: 'drop', rules: [] },
     },
     ['pre 1', 'c policy'],
+  ],
+  [
+    'every packet is invalid where connection tracking has not been yet',
+    {
+      raw: { ...input, hook: 'prerouting', prio: -300, rules: [[invalid, drop]] },
+      mangle: { ...input, hook: 'prerouting', prio: -150, rules: [[invalid, drop]] },
+    },
+    ['raw 1 (ct state invalid)'],
   ],
   [
     'a chain that calls itself, as no kernel allows',

@@ -329,6 +329,16 @@ test('a policy of nftables is deduced: refused here, and no counter accounts for
   expect(findings[0]?.fixes).toHaveLength(1);
 });
 
+test('ICMP errors of no connection are invalid too, and counted apart', () => {
+  const first = [nft('ct state invalid drop', null)];
+  const drops = [{ packets: 80 }];
+  const ip = inputGap(80);
+  expect(judge({ first, drops, ip, conntrack: { drop: 0, invalid: 0, error: 0 } })).toEqual([]);
+  expect(judge({ first, drops, ip, conntrack: { drop: 0, invalid: 0, error: 80 } })).toHaveLength(
+    1,
+  );
+});
+
 test('several without a counter: one finding that names them all', () => {
   const first = [nft('udp dport 5000 drop', null), nft('ct state invalid drop', null), policy()];
   const findings = judge({
