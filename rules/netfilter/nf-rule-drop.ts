@@ -171,18 +171,17 @@ function deducedFinding(
 
 /** How the busiest flow meets the rule. Nothing where the capture tells no flows. */
 function matchObservation(
-  { entry }: Suspect,
+  { entry, undecided }: Suspect,
   [busiest]: readonly Flow[],
   matching: Matching | undefined,
 ): readonly Observation[] {
   if (busiest?.flow === undefined || matching === undefined) return [];
+  const flow = describeFlow(busiest.flow, busiest.drop);
   const text =
     'policy' in entry
-      ? 'is ended by no rule before the policy'
-      : `meets ${conditionsMet(entry, busiest.packet, matching)}`;
-  return [
-    { source: 'nft list ruleset', text: `${describeFlow(busiest.flow, busiest.drop)} ${text}` },
-  ];
+      ? `no rule before the policy refuses ${flow}`
+      : `${flow} ${undecided.length === 0 ? 'meets' : 'may meet'} ${conditionsMet(entry, busiest.packet, matching)}`;
+  return [{ source: 'nft list ruleset', text }];
 }
 
 /** Expressions that a captured flow cannot answer. */
