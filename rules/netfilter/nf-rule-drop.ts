@@ -5,6 +5,7 @@ import firewall, {
   type FirewallPolicy,
   type FirewallRule,
   type Matching,
+  type Statement,
 } from '../../checks/firewall.ts';
 import snmp, { type Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
@@ -21,7 +22,7 @@ import {
 import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
 import { conntrackRise } from './conntrack-rise.ts';
-import { conditionsMet } from './match/condition-text.ts';
+import { conditionsMet, conditionText } from './match/condition-text.ts';
 import type { Flow } from './match/flows.ts';
 
 import type { Suspect } from './match/suspects.ts';
@@ -185,10 +186,11 @@ function matchObservation(
 }
 
 /** Expressions that a captured flow cannot answer. */
-function notTold(undecided: readonly string[]): string {
+function notTold(undecided: readonly Statement[]): string {
   if (undecided.length === 0) return '';
-  const shown = [...new Set(undecided)].slice(0, NAMED_EXPRESSIONS);
-  const more = undecided.length > shown.length ? ' …' : '';
+  const texts = undecided.slice(0, NAMED_EXPRESSIONS).map((statement) => conditionText(statement));
+  const shown = [...new Set(texts)];
+  const more = undecided.length > NAMED_EXPRESSIONS ? ' …' : '';
   return `; the capture does not tell: ${shown.join(', ')}${more}`;
 }
 

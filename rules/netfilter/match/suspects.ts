@@ -1,11 +1,11 @@
-import type { Hook } from '../../../checks/firewall.ts';
+import type { Hook, Statement } from '../../../checks/firewall.ts';
 import type { CountedRefuser, UncountedRefuser } from '../refusals.ts';
 import { hooksOf, type Flow } from './flows.ts';
 import type { Walker } from './walk.ts';
 
 export interface Suspect extends UncountedRefuser {
   /** What the capture does not tell of the packets, and it would take to be sure. */
-  readonly undecided: readonly string[];
+  readonly undecided: readonly Statement[];
 }
 
 /** A flow, of whose packets so many are not laid at anybody's door yet. */

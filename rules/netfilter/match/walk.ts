@@ -11,7 +11,6 @@ import type {
 import type { Sampled } from '../../../src/model/check.ts';
 import { EtherType } from '../../../src/model/drops.ts';
 import { stoodStill } from '../refusals.ts';
-import { conditionText } from './condition-text.ts';
 import type { Packet, PacketAtHook } from './packet.ts';
 import { nameInTable, outcomeOf, workOf, type SetOf } from './statements.ts';
 
@@ -19,7 +18,7 @@ import { nameInTable, outcomeOf, workOf, type SetOf } from './statements.ts';
 export interface Candidate {
   readonly entry: FirewallRule | FirewallPolicy;
   /** What the capture does not tell, in the rule and on the way to it. Empty: it refuses what comes to it. */
-  readonly undecided: readonly string[];
+  readonly undecided: readonly Statement[];
 }
 
 /** The rules and policies that may have refused a packet at one of these hooks. Undefined: too much work by now. */
@@ -148,6 +147,9 @@ class Ruleset {
   }
 }
 
+/** It may have been one of the packets before the rule was there. */
+const CAME_LATE: Statement = { kind: 'undecidable', text: 'it came while measuring' };
+
 /** What becomes of a packet behind a rule: `ends`: nothing in this base chain; `leaves` the chain; or goes `on`. */
 type Next = 'ends' | 'leaves' | 'on';
 
@@ -174,7 +176,7 @@ class Walk {
   }
 
   /** @param undecided what it takes to get there */
-  #chain(key: string, undecided: readonly string[], depth: number): 'ends' | 'on' {
+  #chain(key: string, undecided: readonly Statement[], depth: number): 'ends' | 'on' {
     const chain = depth > DEEPEST_JUMP ? undefined : this.#ruleset.chain(key);
     if (chain === undefined) return 'on';
     for (const rule of chain.rules) {
@@ -189,19 +191,19 @@ class Walk {
   #rule(
     { rule, statements, isNew }: WalkedRule,
     setOf: SetOf,
-    undecided: readonly string[],
+    undecided: readonly Statement[],
     depth: number,
   ): Next {
-    const open = isNew ? ['it came while measuring'] : [];
+    const open: Statement[] = isNew ? [CAME_LATE] : [];
     for (const statement of statements) {
       this.#ruleset.stepsLeft -= workOf(statement, setOf);
       const { passes, ways } = outcomeOf(statement, this.#packet, setOf);
       const next = ways.map(({ way, truth }) => {
-        const ofWay = truth === 'yes' ? open : [...open, conditionText(statement)];
+        const ofWay = truth === 'yes' ? open : [...open, statement];
         return this.#follow(way, rule, undecided, ofWay, depth);
       });
       if (passes === 'no') return next.length === 1 ? (next[0] ?? 'on') : 'on';
-      if (passes === 'unknown') open.push(conditionText(statement));
+      if (passes === 'unknown') open.push(statement);
     }
     // It may end in a verdict we do not know.
     if (open.length > 0) this.#accepted = true;
@@ -212,8 +214,8 @@ class Walk {
   #follow(
     way: Way,
     rule: FirewallRule,
-    undecided: readonly string[],
-    open: readonly string[],
+    undecided: readonly Statement[],
+    open: readonly Statement[],
     depth: number,
   ): Next {
     const isSure = open.length === 0;
@@ -237,7 +239,7 @@ class Walk {
     }
   }
 
-  #refuse(entry: FirewallRule | FirewallPolicy, undecided: readonly string[]): void {
+  #refuse(entry: FirewallRule | FirewallPolicy, undecided: readonly Statement[]): void {
     const known = this.#found.get(entry.key);
     if (known === undefined || undecided.length < known.undecided.length) {
       this.#found.set(entry.key, { entry, undecided });

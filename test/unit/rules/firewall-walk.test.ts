@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Firewall, Hook } from '../../../checks/firewall.ts';
 import type { Json } from '../../../checks/firewall/json.ts';
 import { nftFirewall, parseNftJson, statementsByRule } from '../../../checks/firewall/nftables.ts';
+import { conditionText } from '../../../rules/netfilter/match/condition-text.ts';
 import type { Packet } from '../../../rules/netfilter/match/packet.ts';
 import { walkerOf } from '../../../rules/netfilter/match/walk.ts';
 
@@ -74,7 +75,9 @@ function candidates(last: Chains, first = last, steps?: number): readonly string
     [
       entry.chain,
       'handle' in entry ? entry.handle : 'policy',
-      ...(undecided.length > 0 ? [`(${undecided.join(', ')})`] : []),
+      ...(undecided.length > 0
+        ? [`(${undecided.map((statement) => conditionText(statement)).join(', ')})`]
+        : []),
     ].join(' '),
   );
 }
