@@ -7,7 +7,9 @@ import { startChild } from './child.ts';
 export interface Size {
   readonly rules: number;
   readonly interfaces: number;
-  readonly sockets: number;
+  readonly udpSockets: number;
+  /** One of five waits for connections, the others are connected to each other. */
+  readonly tcpSockets: number;
 }
 
 let namespaces = 0;
@@ -22,7 +24,7 @@ export async function makeBusyNamespace(size: Size, cleanUp: CleanUp): Promise<s
   await run(`ip -n ${name} link set lo up`);
   await addInterfaces(name, size.interfaces);
   await addRules(name, size.rules);
-  await openSockets(name, size.sockets, cleanUp);
+  await openSockets(name, size, cleanUp);
   return name;
 }
 
@@ -40,6 +42,9 @@ async function addInterfaces(netns: string, count: number): Promise<void> {
   await run(`ip -n ${netns} -batch -`, `${lines.join('\n')}\n`);
 }
 
+/** As firewalld, kube-proxy and their like do it. Of one chain the kernel lists 50,000 in quadratic time. */
+const RULES_PER_CHAIN = 1000;
+
 /** Nine of ten rules are of nftables, with counters and comments; the rest of iptables-legacy. */
 async function addRules(netns: string, count: number): Promise<void> {
   const legacy = Math.floor(count / 10);
@@ -47,10 +52,20 @@ async function addRules(netns: string, count: number): Promise<void> {
     const verdict = index % 4 === 0 ? 'drop' : 'accept';
     return `ip saddr 10.${index >> 8}.${index & 255}.0/24 tcp dport ${1000 + index} counter ${verdict} comment "rule ${index}"`;
   });
+  const chains = Array.from({ length: Math.ceil(nft.length / RULES_PER_CHAIN) }, (_, index) => ({
+    name: `part${index}`,
+    rules: nft.slice(index * RULES_PER_CHAIN, (index + 1) * RULES_PER_CHAIN),
+  }));
   await inside(
     netns,
     'nft -f -',
-    `table inet bench { chain input { type filter hook input priority 0; policy accept;\n${nft.join('\n')}\n}\n}\n`,
+    [
+      'table inet bench {',
+      ...chains.map(({ name, rules }) => `chain ${name} {\n${rules.join('\n')}\n}`),
+      'chain input { type filter hook input priority 0; policy accept;',
+      ...chains.map(({ name }) => `jump ${name}`),
+      '}\n}\n',
+    ].join('\n'),
   );
   const save = Array.from(
     { length: legacy },
@@ -66,29 +81,45 @@ async function addRules(netns: string, count: number): Promise<void> {
 
 const HOLDER = `
 use strict; use Socket;
+my ($address, $udp, $listeners, $connections) = @ARGV;
 my @sockets;
-for my $port ($ARGV[0] .. $ARGV[1]) {
-  socket(my $s, PF_INET, SOCK_DGRAM, 0) or die "socket: $!";
-  bind($s, sockaddr_in($port, INADDR_LOOPBACK)) or die "bind: $!";
+sub opened { my ($type, $port) = @_;
+  socket(my $s, PF_INET, $type, 0) or die "socket: $!";
+  bind($s, sockaddr_in($port, inet_aton($address))) or die "bind: $!";
+  push @sockets, $s;
+  return $s;
+}
+opened(SOCK_DGRAM, 10000 + $_) for 1 .. $udp;
+listen(opened(SOCK_STREAM, 10000 + $_), 5) or die "listen: $!" for 1 .. $listeners;
+my $server = $sockets[-1];
+for (1 .. $connections) {
+  connect(opened(SOCK_STREAM, 0), getsockname($server)) or die "connect: $!";
+  accept(my $s, $server) or die "accept: $!";
   push @sockets, $s;
 }
 $| = 1; print "ready\\n";
 sysread(STDIN, my $end, 1);
 `;
 
-const FIRST_PORT = 10_000;
-/** Of one program: hard limits on open files are often 20,000. */
+/** Hard limits on open files are often 20,000. */
 const SOCKETS_PER_PROGRAM = 5000;
 
 /** Programs that hold sockets open; they end with us, as their input does. */
-async function openSockets(netns: string, count: number, cleanUp: CleanUp): Promise<void> {
-  for (let opened = 0; opened < count; opened += SOCKETS_PER_PROGRAM) {
-    const ports = [opened, Math.min(count, opened + SOCKETS_PER_PROGRAM) - 1];
-    const range = ports.map((port) => String(FIRST_PORT + port));
-    const limit = `--nofile=${SOCKETS_PER_PROGRAM + 100}`;
-    const command = ['netns', 'exec', netns, 'prlimit', limit, 'perl', '-e', HOLDER];
-    const child = startChild('ip', [...command, ...range]);
-    child.stderr.pipe(process.stderr);
+async function openSockets(
+  netns: string,
+  { udpSockets, tcpSockets }: Size,
+  cleanUp: CleanUp,
+): Promise<void> {
+  const programs = Math.ceil((udpSockets + tcpSockets) / SOCKETS_PER_PROGRAM);
+  const limit = `--nofile=${SOCKETS_PER_PROGRAM + 100}`;
+  for (let program = 0; program < programs; program += 1) {
+    const counts = [udpSockets, tcpSockets / 5, (tcpSockets * 2) / 5].map((count) =>
+      String(Math.floor(count / programs)),
+    );
+    // An address of its own for each, which has all ports.
+    const args = ['perl', '-e', HOLDER, `127.0.${program + 1}.1`, ...counts];
+    const child = startChild('ip', ['netns', 'exec', netns, 'prlimit', limit, ...args]);
+    child.stderr.on('data', (text: Buffer) => process.stderr.write(text));
     const ended = once(child, 'exit');
     cleanUp.add(async () => {
       child.stdin.end();

@@ -8,6 +8,7 @@ import { run } from '../test/lab/command.ts';
 import { CleanUp } from '../test/lab/network.ts';
 import { measureCapture } from './capture.ts';
 import { holds, type Section } from './figure.ts';
+import { measureHostSizes } from './host-size.ts';
 import { renderJson, renderText } from './output.ts';
 import { measureNamespaces } from './namespaces.ts';
 import { measureReports } from './report-cost.ts';
@@ -45,7 +46,13 @@ const cleanUpAll = async (): Promise<void> => {
 };
 const parts = {
   startup: () => measureStartup(program, Math.max(20, 4 * rounds)),
-  report: () => measureReports(program, rounds, newCleanUp, say),
+  report: () => measureReports({ program, rounds, windowSeconds: 2, say }, newCleanUp),
+  'host-size': () =>
+    measureHostSizes(
+      // Rules are listed while the window passes, so it is the usual one.
+      { program, rounds: Math.min(3, rounds), windowSeconds: 5, say },
+      newCleanUp,
+    ),
   capture: () => measureCapture(program, rounds, { packets, senders }, newCleanUp(), say),
   namespaces: () => measureNamespaces(program, rounds, newCleanUp(), say),
 } as const satisfies Readonly<Record<string, () => Promise<Section>>>;

@@ -1,26 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { defineCheck } from '../src/model/check.ts';
 import type { CommandOutput, Host } from '../src/model/host.ts';
 import { ok, unread, type Reading, type Unread } from '../src/model/reading.ts';
 import { parseIptablesSave } from './firewall/iptables.ts';
-import { readLocalAddresses } from './firewall/local-addresses.ts';
+import {
+  matchingOf,
+  readMatchable,
+  refusesUncounted,
+  type Matchable,
+  type RulesBefore,
+} from './firewall/matching.ts';
 import {
   nftFirewall,
   parseNftJson,
-  statementsByRule,
-  statementsOf,
-  tableOf,
   type NftListing,
+  type NftRule,
   type TableName,
 } from './firewall/nftables.ts';
-import { single, textIn } from './firewall/json.ts';
-import type {
-  Firewall,
-  FirewallPolicy,
-  FirewallRule,
-  Matching,
-  Tables,
+import { textIn } from './firewall/json.ts';
+import { readRuleCounters, type RuleCounters } from './firewall/rule-counters.ts';
+import {
+  packetsOf,
+  ruleKey,
+  type Firewall,
+  type FirewallPolicy,
+  type FirewallRule,
+  type Tables,
 } from './firewall/ruleset.ts';
-import { setsOf } from './firewall/sets.ts';
 
 export type {
   Backend,
@@ -45,7 +52,7 @@ export type {
   Way,
 } from './firewall/statements.ts';
 
-/** nft takes 6 s and 400 MiB for 50,000 rules (nft 1.0.6); the kernel hands out some 10,000 rules a second. */
+/** nft takes 5 s and 450 MB for 50,000 rules (nft 1.0.6). */
 const listTimeoutMs = 20_000;
 
 export default defineCheck<Firewall>({
@@ -56,85 +63,200 @@ export default defineCheck<Firewall>({
     'nft --json list maps',
     'nft --json list sets',
     'ip -j route show table all type local',
+    'nf_tables over netlink (NFT_MSG_GETRULE)',
     'iptables-save -c',
     'ip6tables-save -c',
     'iptables-legacy-save -c',
     'ip6tables-legacy-save -c',
   ],
   timeoutMs: 2 * listTimeoutMs,
-  async read(host, { phase }) {
-    const [native, legacy4, legacy6] = await Promise.all([
-      listRuleset(host),
-      readLegacy(host, 'ip'),
-      readLegacy(host, 'ip6'),
-    ]);
-    const [nft4, nft6] = await Promise.all([
-      readIptablesNft(host, 'ip', native),
-      readIptablesNft(host, 'ip6', native),
-    ]);
-    const readings = [native, nft4, nft6, legacy4, legacy6];
-    for (const reading of readings) {
-      if (reading.status !== 'ok' && reading.status !== 'absent') return reading;
+  // The first one starts the listing; the others do nothing.
+  sampleEveryMs: 250,
+  async read(host, { phase, first }) {
+    const listing = first === undefined ? undefined : listings.get(first);
+    if (phase === 'sample') {
+      // On most hosts it is done at once; a long one must not hold up the samples of other checks.
+      if (listing !== undefined) await Promise.race([listing.list(), sleep(LISTING_WAIT_MS)]);
+      return unread('not-applicable', 'The rules are compared over the whole window.');
     }
-    if (native.status !== 'ok' && readings.every(isAbsentOrEmpty)) return native;
-
-    const ofIptablesNft = tablesOf(nft4, nft6);
-    const ofLegacy = tablesOf(legacy4, legacy6);
-    const notes = readings.flatMap((reading) =>
-      reading.status === 'ok' ? (reading.notes ?? []) : [],
-    );
-    if (native.status !== 'ok') {
-      // The rules of iptables-nft we have; native ones there may be.
-      const unseen = [native.reason, ...ofLegacy.unseen];
-      return ok({ ...joined(ofIptablesNft, ofLegacy), unseen }, [...notes, ...unseen]);
+    const legacy = readLegacyTables(host);
+    // Without the counters in the first reading, they are of no use in the last.
+    const counters =
+      phase === 'first' || listing !== undefined ? await readRuleCounters(host) : undefined;
+    if (counters?.status !== 'ok') {
+      const listed = await listNfTables(host, { toMatch: phase === 'last' });
+      const value = firewallOf(listed, await legacy);
+      if (value.status !== 'ok' || first === undefined) return value;
+      const { rules, packets } = first;
+      const known = new Set(rules.map(({ key }) => key));
+      return withMatching(value, listed, { known, packets }, value.value.packets);
     }
-    const managed = managedByIptables(native.value, ofIptablesNft);
-    const nftables = nftFirewall(native.value, managed);
-    const firewall = {
-      ...joined(nftables, withHandles(ofIptablesNft, native.value, managed), ofLegacy),
-      unseen: ofLegacy.unseen,
-    };
-    if (phase !== 'last' || !refusesUncounted(nftables)) {
-      return ok(firewall, [...notes, ...ofLegacy.unseen]);
+    if (first === undefined || listing === undefined) {
+      const value = firewallOf(nothingListed, await legacy);
+      if (value.status !== 'ok') return value;
+      const packets = new Map([...value.value.packets, ...counters.value.packets]);
+      const unlisted = { ...value.value, packets };
+      const { handles } = counters.value;
+      let listed: Promise<Reading<Listed>> | undefined;
+      const list = () => (listed ??= listNfTables(host, { known: handles, toMatch: true }));
+      listings.set(unlisted, { list, handles });
+      return ok(unlisted, value.notes);
     }
-    const matching = await readMatching(host, native.value);
-    return ok({ ...firewall, matching: matching.value }, [
-      ...notes,
-      ...ofLegacy.unseen,
-      ...matching.notes,
-    ]);
+    let listed = await listing.list();
+    if (listed.status === 'ok' && hasNewRules(counters.value, listed.value)) {
+      listed = await listNfTables(host, { known: counters.value.handles, toMatch: true });
+    }
+    const now =
+      listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed;
+    const before = { known: keysOf(listing.handles), packets: first.packets };
+    return withMatching(firewallOf(now, await legacy), now, before, counters.value.packets);
   },
-  *counters({ rules, policies }) {
-    for (const rule of rules) {
-      if (rule.packets !== null && (rule.verdict === 'drop' || rule.verdict === 'reject')) {
-        yield [rule.key, rule.packets];
-      }
-    }
-    for (const policy of policies) {
-      if (policy.packets !== null && policy.policy === 'drop') yield [policy.key, policy.packets];
-    }
+  // Of rules that are not listed we do not know what they do.
+  *counters({ rules, policies, packets }) {
+    const passing = new Set(
+      [
+        ...rules.filter(({ verdict }) => verdict !== 'drop' && verdict !== 'reject'),
+        ...policies.filter(({ policy }) => policy !== 'drop'),
+      ].map(({ key }) => key),
+    );
+    for (const entry of packets) if (!passing.has(entry[0])) yield entry;
   },
 });
 
+/**
+ * Lists the rules once, for a first reading that was of counters only: that takes 5 s for 50,000 rules, and is
+ * done while the window passes.
+ */
+const listings = new WeakMap<Firewall, Listing>();
+
+interface Listing {
+  readonly list: () => Promise<Reading<Listed>>;
+  /** When the window began. */
+  readonly handles: Handles;
+}
+
+const LISTING_WAIT_MS = 100;
+
+/** What nf_tables holds. */
+interface Listed extends Tables, Pick<Firewall, 'unseen'> {
+  /** Of the rules of each chain (`ip filter INPUT`), in their order. */
+  readonly handles: Handles;
+  readonly matchable?: Matchable;
+}
+
+type Handles = ReadonlyMap<string, readonly (number | undefined)[]>;
+
 const nothing: Tables = { rules: [], policies: [] };
+const nothingListed: Reading<Listed> = ok({ ...nothing, unseen: [], handles: new Map() });
+
+/**
+ * @param known for when nft is not there to tell them
+ * @param toMatch what it takes to match packets against rules that do not count is wanted as well
+ */
+async function listNfTables(
+  host: Host,
+  { known = new Map(), toMatch }: { readonly known?: Handles; readonly toMatch: boolean },
+): Promise<Reading<Listed>> {
+  const native = await listRuleset(host);
+  const saves = await Promise.all([
+    readIptablesNft(host, 'ip', native),
+    readIptablesNft(host, 'ip6', native),
+  ]);
+  for (const reading of [native, ...saves]) {
+    if (reading.status !== 'ok' && reading.status !== 'absent') return reading;
+  }
+  const save = joined(
+    ...saves.flatMap((reading) => (reading.status === 'ok' ? reading.value : [])),
+  );
+  const notes = [native, ...saves].flatMap((reading) =>
+    reading.status === 'ok' ? (reading.notes ?? []) : [],
+  );
+  if (native.status !== 'ok') {
+    // The rules of iptables-nft we have; native ones there may be.
+    return saves.every(({ status }) => status !== 'ok')
+      ? native
+      : ok({ ...withHandles(save, known), unseen: [native.reason], handles: known }, notes);
+  }
+  const { value: listing } = native;
+  const handles = handlesOf(listing.rules);
+  const managed = managedByIptables(listing, save);
+  const isManaged = ({ family, table }: FirewallRule | FirewallPolicy) =>
+    managed.has(`${family} ${table}`);
+  const ofIptables = {
+    rules: save.rules.filter(isManaged),
+    policies: save.policies.filter(isManaged),
+  };
+  const ofNft = nftFirewall(listing, managed);
+  const listed = { ...joined(ofNft, withHandles(ofIptables, handles)), unseen: [], handles };
+  if (!toMatch || !refusesUncounted(ofNft)) return ok(listed, notes);
+  const listSets = () => runNft(host, ['nft', '--json', 'list', 'sets']);
+  const matchable = await readMatchable(host, listing, listSets);
+  return ok({ ...listed, matchable: matchable.value }, [...notes, ...matchable.notes]);
+}
+
+function withMatching(
+  value: Reading<Firewall>,
+  listed: Reading<Listed>,
+  before: RulesBefore,
+  packets: ReadonlyMap<string, bigint>,
+): Reading<Firewall> {
+  if (value.status !== 'ok' || listed.status !== 'ok') return value;
+  const { matchable } = listed.value;
+  if (matchable === undefined) return value;
+  const matching = matchingOf(matchable, before, { rules: value.value.rules, packets });
+  return { ...value, value: { ...value.value, matching } };
+}
+
+/** What has been counted by now. A rule that is gone since it was listed is left out. */
+function counted(listed: Listed, { packets }: RuleCounters): Listed {
+  const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
+    if (entry.packets === null) return [entry];
+    const counted = packets.get(entry.key);
+    return counted === undefined ? [] : [{ ...entry, packets: counted }];
+  };
+  return { ...listed, rules: listed.rules.flatMap(now), policies: listed.policies.flatMap(now) };
+}
+
+/** Rules came in since they were listed. */
+function hasNewRules({ handles }: RuleCounters, listed: Listed): boolean {
+  return [...handles].some(([chain, now]) => {
+    const known = new Set(listed.handles.get(chain));
+    return now.some((handle) => !known.has(handle));
+  });
+}
+
+type LegacyTables = readonly [ip: Reading<Tables>, ip6: Reading<Tables>];
+
+function readLegacyTables(host: Host): Promise<LegacyTables> {
+  return Promise.all([readLegacy(host, 'ip'), readLegacy(host, 'ip6')]);
+}
+
+function firewallOf(listed: Reading<Listed>, legacy: LegacyTables): Reading<Firewall> {
+  const readings = [listed, ...legacy];
+  for (const reading of readings) {
+    if (reading.status !== 'ok' && reading.status !== 'absent') return reading;
+  }
+  const isAbsentOrEmpty = (reading: Reading<Tables>): boolean =>
+    reading.status !== 'ok' || reading.value === nothing;
+  if (listed.status !== 'ok' && legacy.every(isAbsentOrEmpty)) return listed;
+  const tables = joined(
+    ...readings.flatMap((reading) => (reading.status === 'ok' ? reading.value : [])),
+  );
+  const unseen = [
+    ...(listed.status === 'ok' ? listed.value.unseen : [listed.reason]),
+    ...legacy.flatMap((reading) => (reading.status === 'ok' ? [] : reading.reason)),
+  ];
+  const notes = readings.flatMap((reading) =>
+    reading.status === 'ok' ? (reading.notes ?? []) : [],
+  );
+  return ok({ ...tables, packets: packetsOf(tables), unseen }, [...notes, ...unseen]);
+}
 
 function joined(...parts: readonly Tables[]): Tables {
   return {
     rules: parts.flatMap(({ rules }) => rules),
     policies: parts.flatMap(({ policies }) => policies),
   };
-}
-
-/** What was read; `unseen` tells of that which is there but cannot be read. */
-function tablesOf(...readings: readonly Reading<Tables>[]): Firewall {
-  return {
-    ...joined(...readings.flatMap((reading) => (reading.status === 'ok' ? [reading.value] : []))),
-    unseen: readings.flatMap((reading) => (reading.status === 'ok' ? [] : [reading.reason])),
-  };
-}
-
-function isAbsentOrEmpty(reading: Reading<NftListing | Tables>): boolean {
-  return reading.status !== 'ok' || reading.value === nothing;
 }
 
 /** `--terse` leaves out the elements of sets: block lists have hundreds of thousands. */
@@ -158,52 +280,6 @@ async function listRuleset(host: Host): Promise<Reading<NftListing>> {
     : ok(listing, [`Verdict maps: ${maps.reason}`]);
 }
 
-function refusesUncounted({ rules, policies }: Tables): boolean {
-  return (
-    policies.some(({ policy }) => policy === 'drop') ||
-    rules.some(
-      ({ verdict, packets }) => packets === null && (verdict === 'drop' || verdict === 'reject'),
-    )
-  );
-}
-
-async function readMatching(
-  host: Host,
-  listing: NftListing,
-): Promise<{ readonly value: Matching; readonly notes: readonly string[] }> {
-  const statements = statementsByRule(listing);
-  const [sets, addresses] = await Promise.all([
-    readSets(host, listing, statements),
-    readLocalAddresses(host),
-  ]);
-  return {
-    value: {
-      statements,
-      sets: sets.status === 'ok' ? sets.value : new Map(),
-      ...(addresses.status === 'ok' && { addresses: addresses.value }),
-    },
-    notes: [
-      ...(sets.status === 'ok' ? [] : [`Sets: ${sets.reason}`]),
-      ...(addresses.status === 'ok' ? [] : [`Local addresses: ${addresses.reason}`]),
-    ],
-  };
-}
-
-/** Their elements, where a rule names a set. */
-async function readSets(
-  host: Host,
-  listing: NftListing,
-  statements: Matching['statements'],
-): Promise<Reading<Matching['sets']>> {
-  const names = [...statements.values()].some((ofRule) =>
-    ofRule.some((statement) => statement.kind === 'match' && 'set' in statement.right),
-  );
-  if (!names) return ok(new Map());
-  if (listing.sets.some(({ elem }) => elem !== undefined)) return ok(setsOf(listing.sets, listing));
-  const sets = await runNft(host, ['nft', '--json', 'list', 'sets']);
-  return sets.status === 'ok' ? ok(setsOf(sets.value.sets, listing)) : sets;
-}
-
 async function runNft(
   host: Host,
   argv: readonly [string, ...string[]],
@@ -212,7 +288,7 @@ async function runNft(
   if (output.status !== 'ok') return output;
   const { stdout, stderr, exitCode } = output.value;
   if (exitCode !== 0) return failure(argv[0], output.value);
-  const listing = parseNftJson(stdout);
+  const listing = await parseNftJson(stdout);
   if (listing !== undefined) return ok(listing);
   // Built without libjansson it prints text and complains.
   return unread('malformed', `${argv.join(' ')} printed no JSON. ${firstLine(stderr)}`);
@@ -245,32 +321,39 @@ function managedByIptables(listing: NftListing, save: Tables): ReadonlySet<Table
   const managed = new Set<TableName>(
     save.policies.map(({ family, table }): TableName => `${family} ${table}`),
   );
-  for (const rule of listing.rules) {
-    const table = tableOf(rule);
-    if (table === undefined || !managed.has(table)) continue;
-    const counts = statementsOf(rule).some((statement) => single(statement)?.[0] === 'counter');
-    if (!counts) managed.delete(table);
+  for (const { table, counts } of listing.rules) {
+    if (table !== undefined && !counts) managed.delete(table);
   }
   return managed;
 }
 
-/** Rules of the managed tables, with the handles nft knows them by: both list a chain in order. */
-function withHandles(save: Tables, listing: NftListing, managed: ReadonlySet<TableName>): Tables {
-  const handles = new Map<string, (number | null)[]>();
-  for (const rule of listing.rules) {
-    const key = `${tableOf(rule)} ${textIn(rule, 'chain')}`;
-    const list = handles.get(key) ?? [];
-    list.push(typeof rule.handle === 'number' ? rule.handle : null);
-    handles.set(key, list);
+function keysOf(handles: Handles): ReadonlySet<string> {
+  return new Set(
+    [...handles].flatMap(([chain, list]) =>
+      list.flatMap((handle) => (handle === undefined ? [] : ruleKey(chain, handle))),
+    ),
+  );
+}
+
+function handlesOf(rules: readonly NftRule[]): Handles {
+  const handles = new Map<string, (number | undefined)[]>();
+  for (const { chain, handle } of rules) {
+    const ofChain = handles.get(chain);
+    if (ofChain === undefined) handles.set(chain, [handle]);
+    else ofChain.push(handle);
   }
-  const isManaged = ({ family, table }: FirewallRule | FirewallPolicy) =>
-    managed.has(`${family} ${table}`);
+  return handles;
+}
+
+/** Rules of iptables-nft with their handles: all who list a chain do it in its order. */
+function withHandles({ rules, policies }: Tables, handles: Handles): Tables {
   return {
-    rules: save.rules.filter(isManaged).map((rule) => {
-      const ofChain = handles.get(`${rule.family} ${rule.table} ${rule.chain}`);
-      return { ...rule, handle: ofChain?.[rule.position - 1] ?? null };
+    rules: rules.map((rule) => {
+      const chain = `${rule.family} ${rule.table} ${rule.chain}`;
+      const handle = handles.get(chain)?.[rule.position - 1];
+      return handle === undefined ? rule : { ...rule, handle, key: ruleKey(chain, handle) };
     }),
-    policies: save.policies.filter(isManaged),
+    policies,
   };
 }
 

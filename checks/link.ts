@@ -158,7 +158,7 @@ export function otherhostRise(first: Link | undefined, last: Link | undefined): 
 export const statisticKeys = Object.keys(statistics) as readonly Statistic[];
 
 async function readViaIp(host: Host): Promise<Reading<Links>> {
-  const run = await host.run(command, { timeoutMs: 3000 });
+  const run = await host.run(command);
   if (run.status !== 'ok') return run;
   const { stdout, exitCode } = run.value;
   // Busybox and iproute2 before 4.14 do not know -j.

@@ -2,7 +2,7 @@ import { defineCheck } from '../src/model/check.ts';
 import type { View } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { parsePairs } from './snmp.ts';
-import { parseSs } from './sockets/details.ts';
+import { parseSs, SS_TIMEOUT_MS } from './sockets/details.ts';
 import type { SocketDetails } from './sockets/socket.ts';
 
 /** TCP sockets that wait for connections, looked at only while something is refused. */
@@ -41,6 +41,7 @@ export default defineCheck<Listeners>({
   id: 'listeners',
   title: 'TCP sockets that listen',
   sources: [...files, 'ss -Hlnte', 'ss -Hlntpe'],
+  timeoutMs: SS_TIMEOUT_MS + 1000,
   // A queue that overflows in bursts is empty most of the time: several looks find it full.
   sampleEveryMs: 500,
 
@@ -53,7 +54,7 @@ export default defineCheck<Listeners>({
     if (!moved) return counters;
     // The owners mean a search of all of /proc: once is enough.
     const flags = phase === 'last' ? '-Hlntpe' : '-Hlnte';
-    const output = await host.run(['ss', flags], { timeoutMs: 2500 });
+    const output = await host.run(['ss', flags], { timeoutMs: SS_TIMEOUT_MS });
     if (output.status !== 'ok') return ok(counters.value, [output.reason]);
     const { stdout, exitCode } = output.value;
     if (exitCode !== 0) return ok(counters.value, [`ss failed with code ${exitCode}.`]);

@@ -1,5 +1,6 @@
 import { defineCheck } from '../src/model/check.ts';
 import { ok, unread } from '../src/model/reading.ts';
+import { SS_TIMEOUT_MS } from './sockets/details.ts';
 import { parseSockstat } from './sockstat.ts';
 
 /** How many of the ports for outgoing connections are in use. */
@@ -28,6 +29,7 @@ export default defineCheck<PortUse>({
   id: 'port-use',
   title: 'Ports for outgoing connections',
   sources: [rangeFile, sockstatFile, 'ss -Htan'],
+  timeoutMs: SS_TIMEOUT_MS + 1000,
   async read(host, { phase }) {
     const [range, sockstat] = await host.readFiles([rangeFile, sockstatFile]);
     if (range?.status !== 'ok') return range ?? unread('absent', `${rangeFile} was not read.`);
@@ -43,7 +45,7 @@ export default defineCheck<PortUse>({
     if (connections > CONNECTIONS_MAX) {
       return ok({ ports }, [`${connections} TCP connections are too many to list.`]);
     }
-    const output = await host.run(['ss', '-Htan'], { timeoutMs: 2500 });
+    const output = await host.run(['ss', '-Htan'], { timeoutMs: SS_TIMEOUT_MS });
     if (output.status !== 'ok') return ok({ ports }, [output.reason]);
     const busiest = busiestPeer(output.value.stdout, from, to);
     return ok({ ports, ...(busiest === undefined ? {} : { busiest }) });

@@ -53,6 +53,7 @@ export default defineCheck<Qdiscs>({
   id: 'qdisc',
   title: 'Queueing disciplines',
   sources: [command.join(' ')],
+  timeoutMs: 10_000,
   async read(host, { first }) {
     const run = await host.run(command);
     if (run.status !== 'ok') return run;

@@ -1,7 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { View } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
-import { portOf, readSocketDetails } from './sockets/details.ts';
+import { portOf, readSocketDetails, SS_TIMEOUT_MS } from './sockets/details.ts';
 import { readUdpByDiag } from './sockets/sock-diag.ts';
 import {
   keyOf,
@@ -37,6 +37,7 @@ export default defineCheck<SocketsValue>({
     'ss -uanme',
     'ss -uwanmpe',
   ],
+  timeoutMs: 2 * SS_TIMEOUT_MS,
   // A reader that keeps up empties its queue within milliseconds, one that does not leaves it full
   // for as long as packets come: four looks a second tell them apart.
   sampleEveryMs: 250,

@@ -100,6 +100,7 @@ const keys = [
   'net.netfilter.nf_conntrack_udp_timeout_stream',
   'net.netfilter.nf_conntrack_log_invalid',
   'net.bridge.bridge-nf-call-iptables',
+  'net.bridge.bridge-nf-call-ip6tables',
   'net.unix.max_dgram_qlen',
 ] as const;
 
@@ -119,6 +120,8 @@ export default defineCheck<Sysctl>({
   id: 'sysctl',
   title: 'Kernel settings',
   sources: ['sysctl net', `${netDirectory}/*/queues/rx-*/rps_cpus`],
+  // 7,000 files for 1,000 interfaces.
+  timeoutMs: 10_000,
   async read(host) {
     const listing = await host.list(netDirectory);
     const interfaces = listing.status === 'ok' ? listing.value : [];

@@ -47,9 +47,11 @@ import vlanNoDevice from './l2/vlan-no-device.ts';
 import vxlanMisconfig from './l2/vxlan-misconfig.ts';
 import wifiDrop from './l2/wifi-drop.ts';
 import xdpDrop from './l2/xdp-drop.ts';
+import containerScope from './namespaces/container-scope.ts';
 import arpConflictOrFlux from './neigh/arp-conflict-or-flux.ts';
 import neighTableOverflow from './neigh/neigh-table-overflow.ts';
 import neighUnresolved from './neigh/neigh-unresolved.ts';
+import bridgeNetfilter from './netfilter/bridge-netfilter.ts';
 import nfConntrackFull from './netfilter/nf-conntrack-full.ts';
 import nfConntrackInsertFailed from './netfilter/nf-conntrack-insert-failed.ts';
 import nfConntrackInvalid from './netfilter/nf-conntrack-invalid.ts';
@@ -152,9 +154,11 @@ export const rules: readonly AnyRule[] = [
   vxlanMisconfig,
   wifiDrop,
   xdpDrop,
+  containerScope,
   arpConflictOrFlux,
   neighTableOverflow,
   neighUnresolved,
+  bridgeNetfilter,
   nfConntrackFull,
   nfConntrackInsertFailed,
   nfConntrackInvalid,

@@ -58,7 +58,10 @@ export function ownEvents(
   return severalNetns ? Math.min(events, counted) : events;
 }
 
-/** Any host on the Internet is probed about this often; a policy that refuses that is doing its job. */
+/**
+ * Any host on the Internet is probed less often than this; a policy that refuses that is doing its job. netdata takes
+ * the same pace for the limit of what is normal in queues and UDP buffers (softnet.conf, udp_errors.conf).
+ */
 const NOISE_PACKETS_PER_SECOND = 10;
 
 /** A policy that refuses is at work as somebody decided: never critical, and at the pace of noise no alarm. */

@@ -1,5 +1,12 @@
 import { ownerOf } from './owner.ts';
-import type { Tables, FirewallPolicy, FirewallRule, Hook, Verdict } from './ruleset.ts';
+import {
+  policyKey,
+  type Tables,
+  type FirewallPolicy,
+  type FirewallRule,
+  type Hook,
+  type Verdict,
+} from './ruleset.ts';
 
 export interface SaveSource {
   readonly backend: 'iptables-nft' | 'iptables-legacy';
@@ -19,8 +26,8 @@ const builtinHooks: Readonly<Record<string, Hook>> = {
 
 /** `*filter`, `:INPUT DROP [12:3456]`, `[12:3456] -A INPUT -s 10.0.0.1/32 -j DROP`. */
 const tableLine = /^\*(\S+)$/;
-const chainLine = /^:(\S+) (\S+)(?: \[(\d{1,20}):(\d{1,20})\])?$/;
-const ruleLine = /^(?:\[(\d{1,20}):(\d{1,20})\] )?(-A (\S+)(?: .*)?)$/;
+const chainLine = /^:(\S+) (\S+)(?: \[(\d{1,20}):\d{1,20}\])?$/;
+const ruleLine = /^(?:\[(\d{1,20}):\d{1,20}\] )?(-A (\S+)(?: .*)?)$/;
 
 /**
  * Output of `iptables-save -c` and its siblings. Lines that cannot be read are counted, not fatal.
@@ -54,21 +61,23 @@ export function parseIptablesSave(
     if (start !== null) {
       [, table = ''] = start;
     } else if (chain !== null) {
-      const [, name = '', policy, packets, bytes] = chain;
+      const [, name = '', policy, packets] = chain;
       const hook = builtinHooks[name];
       if (policy === '-') userChains.add(`${table} ${name}`);
       if (hook === undefined || (policy !== 'DROP' && policy !== 'ACCEPT')) continue;
       policies.push({
-        key: `${source.backend} ${source.family} ${table} ${name} policy`,
+        key:
+          source.backend === 'iptables-nft'
+            ? policyKey(`${source.family} ${table} ${name}`)
+            : `${source.backend} ${source.family} ${table} ${name} policy`,
         ...place(name, null),
         hook,
         policy: policy === 'DROP' ? 'drop' : 'accept',
         text: `-P ${name} ${policy}`,
         packets: counter(packets),
-        bytes: counter(bytes),
       });
     } else if (rule !== null) {
-      const [, packets, bytes, ruleText = '', name = ''] = rule;
+      const [, packets, ruleText = '', name = ''] = rule;
       const chainKey = `${table} ${name}`;
       const position = (positions.get(chainKey) ?? 0) + 1;
       positions.set(chainKey, position);
@@ -90,7 +99,6 @@ export function parseIptablesSave(
         comment,
         verdict: userChains.has(targetKey) ? 'jump' : (verdicts[target ?? ''] ?? 'none'),
         packets: counter(packets),
-        bytes: counter(bytes),
       });
     } else if (line.startsWith('#')) {
       // "# Table `mangle' is incompatible, use 'nft' tool." (iptables 1.8)

@@ -1,48 +1,147 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { isList, isObject, numberIn, single, textIn, type Json, type JsonObject } from './json.ts';
+import { entriesOf } from './nft-entries.ts';
 import { ruleText } from './nft-text.ts';
 import { ownerOf } from './owner.ts';
-import type { Family, Tables, FirewallPolicy, FirewallRule, Hook, Verdict } from './ruleset.ts';
+import {
+  policyKey,
+  ruleKey,
+  type Family,
+  type Tables,
+  type FirewallPolicy,
+  type FirewallRule,
+  type Hook,
+  type Verdict,
+} from './ruleset.ts';
 import { armsIn, statementsFor, type Statement } from './statements.ts';
 
-/** What `nft -j list ruleset` lists, before anything is made of it. */
+/** What `nft -j list ruleset` lists, before the parts are put together. */
 export interface NftListing {
   readonly chains: readonly JsonObject[];
-  readonly rules: readonly JsonObject[];
+  readonly rules: readonly NftRule[];
   /** Objects `counter name "x"` points to. */
   readonly counters: readonly JsonObject[];
   /** Maps with verdicts. Without elements when listed with `--terse`. */
   readonly verdictMaps: readonly JsonObject[];
   /** Likewise. */
   readonly sets: readonly JsonObject[];
+  /** What it was read from. */
+  readonly json: string;
 }
 
+/** What is kept of a rule: its JSON takes twenty times the memory, and there may be 50,000. */
+export interface NftRule {
+  readonly table: TableName | undefined;
+  /** `inet filter input` */
+  readonly chain: string;
+  readonly handle: number | undefined;
+  readonly text: string;
+  readonly comment: string | null;
+  /** Statements that a packet may end with, or leave the chain by. */
+  readonly endings: readonly Json[];
+  readonly counted: Counted;
+  /** It has a counter, of whichever packets. */
+  readonly counts: boolean;
+  /** Keys of the counter objects that it uses. */
+  readonly counterObjects: readonly string[];
+}
+
+/** Packets; or the key of the counter object that has them; null: nobody counts just those that meet the verdict. */
+type Counted = bigint | string | null;
+
+/** So many entries take a few milliseconds; then others have their turn: a capture has to be read meanwhile. */
+const ENTRIES_PER_TURN = 500;
+
 /** Undefined: not the JSON of nft. Entries of a foreign shape are left out. */
-export function parseNftJson(text: string): NftListing | undefined {
-  let parsed: Json;
+export async function parseNftJson(text: string): Promise<NftListing | undefined> {
+  const found = new Map<string, JsonObject[]>();
+  const rules: NftRule[] = [];
   try {
-    parsed = JSON.parse(text) as Json;
+    for await (const [kind, body] of objectsIn(text)) {
+      if (kind === 'rule') rules.push(ruleFrom(body));
+      else {
+        const ofKind = found.get(kind);
+        if (ofKind === undefined) found.set(kind, [body]);
+        else ofKind.push(body);
+      }
+    }
   } catch {
     return undefined;
   }
-  const list = isObject(parsed) ? parsed.nftables : undefined;
-  if (!isList(list)) return undefined;
-  const found: Record<string, JsonObject[]> = {
-    chain: [],
-    rule: [],
-    counter: [],
-    map: [],
-    set: [],
-  };
-  for (const entry of list) {
-    const [kind = '', body] = single(entry) ?? [];
-    if (isObject(body)) found[kind]?.push(body);
-  }
   return {
-    chains: found.chain ?? [],
-    rules: found.rule ?? [],
-    counters: found.counter ?? [],
-    verdictMaps: (found.map ?? []).filter(({ map }) => map === 'verdict'),
-    sets: found.set ?? [],
+    chains: found.get('chain') ?? [],
+    rules,
+    counters: found.get('counter') ?? [],
+    verdictMaps: (found.get('map') ?? []).filter(({ map }) => map === 'verdict'),
+    sets: found.get('set') ?? [],
+    json: text,
+  };
+}
+
+async function* objectsIn(text: string): AsyncIterable<readonly [kind: string, body: JsonObject]> {
+  let entries = 0;
+  for (const entry of entriesOf(text)) {
+    const [kind, body] = single(JSON.parse(entry) as Json) ?? [];
+    if (kind !== undefined && isObject(body)) yield [kind, body];
+    entries += 1;
+    if (entries % ENTRIES_PER_TURN === 0) await nextTurn();
+  }
+}
+
+/** What each rule does, by its key, and the sets that rules write to (`inet filter banned`). */
+export async function statementsByRule({ json, verdictMaps }: NftListing): Promise<{
+  readonly statements: ReadonlyMap<string, readonly Statement[]>;
+  readonly written: ReadonlySet<string>;
+}> {
+  const arms = new Map(
+    verdictMaps.map((map) => [
+      chainKey(map, textIn(map, 'name')),
+      isList(map.elem) ? armsIn(map.elem) : undefined,
+    ]),
+  );
+  const statements = new Map<string, readonly Statement[]>();
+  const written = new Set<string>();
+  for await (const [kind, rule] of objectsIn(json)) {
+    const handle = numberIn(rule, 'handle');
+    if (kind !== 'rule' || handle === undefined) continue;
+    const list = isList(rule.expr) ? rule.expr : [];
+    const armsOf = (map: string) => arms.get(chainKey(rule, map));
+    const key = ruleKey(chainKey(rule, textIn(rule, 'chain')), handle);
+    statements.set(key, statementsFor(list, armsOf));
+    for (const set of list.flatMap((statement) => setWrittenBy(statement) ?? [])) {
+      written.add(chainKey(rule, set));
+    }
+  }
+  return { statements, written };
+}
+
+/** `{ "set": { "op": "add", "elem": …, "set": "@name" } }` */
+function setWrittenBy(statement: Json): string | undefined {
+  const [name, body] = single(statement) ?? [];
+  return name === 'set' && isObject(body) ? textIn(body, 'set')?.replace(/^@/, '') : undefined;
+}
+
+function ruleFrom(rule: JsonObject): NftRule {
+  const statements = isList(rule.expr) ? rule.expr : [];
+  const comment = textIn(rule, 'comment') ?? null;
+  const counters = statements.filter((statement) => single(statement)?.[0] === 'counter');
+  return {
+    table: tableOf(rule),
+    chain: chainKey(rule, textIn(rule, 'chain')),
+    handle: numberIn(rule, 'handle'),
+    text: ruleText(statements, comment),
+    comment,
+    endings: statements.filter((statement) => {
+      const [name = ''] = single(statement) ?? [];
+      return name === 'vmap' || name === 'xt' || verdicts[name] !== undefined;
+    }),
+    counted: countedBy(statements, rule),
+    counts: counters.length > 0,
+    counterObjects: counters.flatMap((counter) => {
+      const [, name] = single(counter) ?? [];
+      return typeof name === 'string' ? [chainKey(rule, name)] : [];
+    }),
   };
 }
 
@@ -58,41 +157,35 @@ export function tableOf(object: JsonObject): TableName | undefined {
 /** Rules and policies of the listing. @param without tables that another listing describes better. */
 export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>): Tables {
   const chains = chainsOf(listing);
-  const wanted = (object: JsonObject) => {
-    const table = tableOf(object);
-    return table !== undefined && !without.has(table);
-  };
-  const namedCounters = soleCounters(listing);
+  const wanted = (table: TableName | undefined) => table !== undefined && !without.has(table);
+  const countersOfOne = soleCounters(listing);
   const positions = new Map<string, number>();
   const rules: FirewallRule[] = [];
-  for (const object of listing.rules.filter(wanted)) {
-    const chain = chains.get(chainKey(object, textIn(object, 'chain')));
-    const handle = numberIn(object, 'handle');
-    if (chain === undefined || handle === undefined) continue;
+  for (const { table, handle, text, comment, endings, counted, ...rule } of listing.rules) {
+    const chain = chains.get(rule.chain);
+    if (chain === undefined || handle === undefined || !wanted(table)) continue;
     const position = (positions.get(chain.key) ?? 0) + 1;
     positions.set(chain.key, position);
-    const statements = statementsOf(object);
-    const comment = textIn(object, 'comment') ?? null;
     rules.push({
-      key: ruleKey(object, handle),
+      key: ruleKey(chain.key, handle),
       ...place(chain, comment),
       hooks: chain.hooks,
       handle,
       position,
-      text: ruleText(statements, comment),
+      text,
       comment,
-      verdict: worstVerdict(statements.map((statement) => chains.verdictOf(statement, chain))),
-      ...countOf(statements, (name) => namedCounters.get(chainKey(object, name))),
+      verdict: worstVerdict(endings.map((statement) => chains.verdictOf(statement, chain))),
+      packets: typeof counted === 'string' ? (countersOfOne.get(counted) ?? null) : counted,
     });
   }
-  const policies = listing.chains.filter(wanted).flatMap((object): FirewallPolicy[] => {
+  const policies = listing.chains.flatMap((object): FirewallPolicy[] => {
     const chain = chains.get(chainKey(object, textIn(object, 'name')));
-    if (chain?.baseHook === undefined) return [];
+    if (chain?.baseHook === undefined || !wanted(tableOf(object))) return [];
     const policy = textIn(object, 'policy') === 'drop' ? 'drop' : 'accept';
     const priority = numberIn(object, 'prio');
     return [
       {
-        key: `nftables ${chain.key} policy`,
+        key: policyKey(chain.key),
         ...place(chain, null),
         hook: chain.baseHook,
         policy,
@@ -101,33 +194,10 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
         text: `policy ${policy}`,
         // nf_tables counts packets in a base chain only for iptables-nft, and nft does not show it.
         packets: null,
-        bytes: null,
       },
     ];
   });
   return { rules, policies };
-}
-
-function ruleKey(rule: JsonObject, handle: number): string {
-  return `nftables ${chainKey(rule, textIn(rule, 'chain'))} handle ${handle}`;
-}
-
-/** What each rule does, by its key. */
-export function statementsByRule(listing: NftListing): ReadonlyMap<string, readonly Statement[]> {
-  const arms = new Map(
-    listing.verdictMaps.map((map) => [
-      chainKey(map, textIn(map, 'name')),
-      isList(map.elem) ? armsIn(map.elem) : undefined,
-    ]),
-  );
-  const statements = new Map<string, readonly Statement[]>();
-  for (const rule of listing.rules) {
-    const handle = numberIn(rule, 'handle');
-    if (handle === undefined) continue;
-    const armsOf = (map: string) => arms.get(chainKey(rule, map));
-    statements.set(ruleKey(rule, handle), statementsFor(statementsOf(rule), armsOf));
-  }
-  return statements;
 }
 
 function place(chain: Chain, comment: string | null) {
@@ -190,14 +260,14 @@ function chainsOf(listing: NftListing) {
 
   const targets = new Map<string, Set<string>>();
   for (const rule of listing.rules) {
-    const chain = chains.get(chainKey(rule, textIn(rule, 'chain')));
+    const chain = chains.get(rule.chain);
     if (chain === undefined) continue;
-    for (const statement of statementsOf(rule).flatMap((each) => verdictsIn(each, chain))) {
+    for (const statement of rule.endings.flatMap((each) => verdictsIn(each, chain))) {
       const [name, body] = single(statement) ?? [];
       const target = isObject(body) ? textIn(body, 'target') : undefined;
       if ((name !== 'jump' && name !== 'goto') || target === undefined) continue;
       const from = targets.get(chain.key) ?? new Set();
-      targets.set(chain.key, from.add(chainKey(rule, target)));
+      targets.set(chain.key, from.add(`${chain.family} ${chain.table} ${target}`));
     }
   }
   for (const base of chains.values()) {
@@ -253,32 +323,24 @@ function worstVerdict(found: readonly Verdict[]): Verdict {
 }
 
 /** Statements after which the next one is reached for certain. All others may end the rule. */
-const neverEndsRule = new Set(['log', 'notrack', 'continue']);
-
-type Count = Pick<FirewallRule, 'packets' | 'bytes'> & { readonly reached: bigint | null };
-
-const uncounted: Count = { packets: null, bytes: null, reached: null };
+const neverEndsRule = new Set(['counter', 'log', 'notrack', 'continue']);
 
 /**
- * The counter that counts exactly the packets that meet the rule's verdict: statements run from left
- * to right, so `counter ip saddr X drop` counts packets that are not dropped (nft_do_chain).
+ * Who counts exactly the packets that meet the rule's verdict: statements run from left to right, so
+ * `counter ip saddr X drop` counts packets that are not dropped (nft_do_chain).
  */
-function countOf(
-  statements: readonly Json[],
-  named: (name: string) => JsonObject | undefined,
-): Count {
-  let count = uncounted;
+function countedBy(statements: readonly Json[], rule: JsonObject): Counted {
+  let counted: Counted = null;
   for (const statement of statements) {
     const [name = '', body] = single(statement) ?? [];
-    const object = typeof body === 'string' ? named(body) : body;
-    if (name === 'counter' && isObject(object)) {
-      const packets = bigintIn(object, 'packets');
-      count = { packets, bytes: bigintIn(object, 'bytes'), reached: packets };
+    if (name === 'counter') {
+      if (typeof body === 'string') counted = chainKey(rule, body);
+      else counted = isObject(body) ? bigintIn(body, 'packets') : null;
     } else if (!neverEndsRule.has(name) && (verdicts[name] === undefined || name === 'vmap')) {
-      count = { ...uncounted, reached: count.reached };
+      counted = null;
     }
   }
-  return count;
+  return counted;
 }
 
 /** Above 2^53 JSON.parse rounds: that many packets take a fast NIC some years. */
@@ -288,25 +350,19 @@ function bigintIn(object: JsonObject, name: string): bigint | null {
 }
 
 /** Counter objects that one single rule uses: those of several cannot be told apart. */
-function soleCounters(listing: NftListing): ReadonlyMap<string, JsonObject> {
+function soleCounters({ rules, counters }: NftListing): ReadonlyMap<string, bigint | null> {
   const uses = new Map<string, number>();
-  for (const rule of listing.rules) {
-    for (const statement of statementsOf(rule)) {
-      const [name, body] = single(statement) ?? [];
-      if (name !== 'counter' || typeof body !== 'string') continue;
-      const key = chainKey(rule, body);
-      uses.set(key, (uses.get(key) ?? 0) + 1);
-    }
+  for (const key of rules.flatMap(({ counterObjects }) => counterObjects)) {
+    uses.set(key, (uses.get(key) ?? 0) + 1);
   }
   return new Map(
-    listing.counters
-      .map((counter) => [chainKey(counter, textIn(counter, 'name')), counter] as const)
+    counters
+      .map(
+        (counter) =>
+          [chainKey(counter, textIn(counter, 'name')), bigintIn(counter, 'packets')] as const,
+      )
       .filter(([key]) => uses.get(key) === 1),
   );
-}
-
-export function statementsOf(rule: JsonObject): readonly Json[] {
-  return isList(rule.expr) ? rule.expr : [];
 }
 
 /** `inet filter input`: chains, maps and counters have names within their table. */

@@ -38,17 +38,33 @@ const owners: readonly (readonly [
   ['NixOS', { chain: /^nixos-fw/, table: /^nixos-fw$/ }],
 ];
 
+const byComment = owners.flatMap(([, { comment }], rank) =>
+  comment === undefined ? [] : [{ rank, comment }],
+);
+
+/** Ranks among `owners` by table and chain: thousands of rules are in one place. */
+const ranksByPlace = new Map<string, number>();
+
 /** Software that probably made a rule; null when no name tells. */
-export function ownerOf(place: {
+export function ownerOf({
+  table,
+  chain,
+  comment = null,
+}: {
   readonly table: string;
   readonly chain: string;
   readonly comment?: string | null;
 }): string | null {
-  const found = owners.find(
-    ([, { chain, table, comment }]) =>
-      (chain?.test(place.chain) ?? false) ||
-      (table?.test(place.table) ?? false) ||
-      (comment?.test(place.comment ?? '') ?? false),
-  );
-  return found?.[0] ?? null;
+  const place = `${table}\n${chain}`;
+  let rank = ranksByPlace.get(place);
+  if (rank === undefined) {
+    const found = owners.findIndex(
+      ([, patterns]) =>
+        (patterns.chain?.test(chain) ?? false) || (patterns.table?.test(table) ?? false),
+    );
+    rank = found === -1 ? owners.length : found;
+    ranksByPlace.set(place, rank);
+  }
+  const said = comment === null ? undefined : byComment.find((each) => each.comment.test(comment));
+  return owners[Math.min(rank, said?.rank ?? owners.length)]?.[0] ?? null;
 }

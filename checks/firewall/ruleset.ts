@@ -3,13 +3,18 @@ import type { Elements, Prefix, Statement } from './statements.ts';
 /** What the packet filters of one network namespace hold: rules and chain policies, with their counters. */
 export interface Firewall extends Tables {
   /**
+   * What each counted rule or policy met, by its key: what to compare over the window. In the first reading
+   * the rules themselves may be missing, when only their counters were read.
+   */
+  readonly packets: ReadonlyMap<string, bigint>;
+  /**
    * What may hold rules too but could not be read, a sentence each: nft is missing, say. Empty:
    * these are all rules of the namespace.
    */
   readonly unseen: readonly string[];
   /**
-   * What it takes to match packets against rules that do not count. Read at the end of the window, and
-   * only where there is such a rule.
+   * What it takes to match packets against rules that do not count. In the last reading, and only where there
+   * is such a rule.
    */
   readonly matching?: Matching;
 }
@@ -17,6 +22,10 @@ export interface Firewall extends Tables {
 export interface Matching {
   /** Of each rule of nftables, by its key. */
   readonly statements: ReadonlyMap<string, readonly Statement[]>;
+  /** Keys of rules that were not there when the window began. */
+  readonly added: ReadonlySet<string>;
+  /** Keys of rules whose last counter stood still, wherever in the rule that is: no packet came as far. */
+  readonly untouched: ReadonlySet<string>;
   /** Sets that rules name, by `family table name`. One that is missing could not be read. */
   readonly sets: ReadonlyMap<string, NftSet>;
   /** Absent: could not be read. */
@@ -56,9 +65,9 @@ export type Hook =
 
 interface FirewallEntry {
   /**
-   * Identity over the two readings of a window, and the counter's name. nftables: the handle.
-   * iptables: the text (and a running number among equals), because positions shift when somebody
-   * inserts a rule above.
+   * Identity over the two readings of a window, and the counter's name. nf_tables: the handle.
+   * Where that is not known: the text (and a running number among equals), because positions shift when
+   * somebody inserts a rule above.
    */
   readonly key: string;
   readonly backend: Backend;
@@ -76,7 +85,6 @@ interface FirewallEntry {
    * match, one shared with other rules, or a verdict map).
    */
   readonly packets: bigint | null;
-  readonly bytes: bigint | null;
 }
 
 export interface FirewallRule extends FirewallEntry {
@@ -88,11 +96,6 @@ export interface FirewallRule extends FirewallEntry {
   readonly position: number;
   readonly comment: string | null;
   readonly verdict: Verdict;
-  /**
-   * Packets that its last counter saw, wherever in the rule it stands: no fewer than met the verdict. Null: it has
-   * none of its own. Absent: as `packets`.
-   */
-  readonly reached?: bigint | null;
 }
 
 export interface FirewallPolicy extends FirewallEntry {
@@ -109,3 +112,21 @@ export interface FirewallPolicy extends FirewallEntry {
  * logs, marks or translates, and the packet goes on.
  */
 export type Verdict = 'drop' | 'reject' | 'queue' | 'accept' | 'jump' | 'return' | 'none';
+
+/** Those that count. */
+export function packetsOf({ rules, policies }: Tables): Map<string, bigint> {
+  return new Map(
+    [...rules, ...policies].flatMap(({ key, packets }) =>
+      packets === null ? [] : [[key, packets] as const],
+    ),
+  );
+}
+
+/** How an entry of nf_tables is known, whoever listed it. @param chain `inet filter input` */
+export function ruleKey(chain: string, handle: number): string {
+  return `nftables ${chain} handle ${handle}`;
+}
+
+export function policyKey(chain: string): string {
+  return `nftables ${chain} policy`;
+}

@@ -2,6 +2,12 @@ import type { View } from '../../src/model/host.ts';
 import { ok, unread, type Reading } from '../../src/model/reading.ts';
 import type { SocketDetails } from './socket.ts';
 
+/**
+ * For 100,000 sockets ss takes a second, and another one to search /proc for their owners; several times that
+ * where no cgroup2 is mounted, for which it looks anew for each socket (iproute2 6.1 with `-e`, measured).
+ */
+export const SS_TIMEOUT_MS = 5000;
+
 /** The kernel filters for us up to this many ports; beyond, one full dump is the simpler question. */
 const SS_FILTER_PORTS_MAX = 64;
 
@@ -23,7 +29,9 @@ export async function readSocketDetails(
     wanted.length === 0 || wanted.length > SS_FILTER_PORTS_MAX
       ? []
       : [`( ${wanted.map((port) => `sport = :${port}`).join(' or ')} )`];
-  const output = await view.run(['ss', '-H', `-${tables}anmpe`, ...filter], { timeoutMs: 2000 });
+  const output = await view.run(['ss', '-H', `-${tables}anmpe`, ...filter], {
+    timeoutMs: SS_TIMEOUT_MS,
+  });
   if (output.status !== 'ok') return output;
   const { stdout, stderr, exitCode } = output.value;
   return exitCode === 0

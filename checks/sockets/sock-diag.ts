@@ -1,5 +1,6 @@
 import type { View } from '../../src/model/host.ts';
 import { ok, unread, type Reading } from '../../src/model/reading.ts';
+import { SS_TIMEOUT_MS } from './details.ts';
 import { keyOf, type DatagramSocket } from './socket.ts';
 
 /** All UDP sockets, numbers as they are, with memory (skmem) and inode. `-p` would search all of /proc. */
@@ -11,7 +12,7 @@ const command = ['ss', '-H', '-uanme'] as const;
  * 100 ms against 70, 30,000 take 1.1 s against 120 ms (6.18, measured).
  */
 export async function readUdpByDiag(view: View): Promise<Reading<readonly DatagramSocket[]>> {
-  const output = await view.run(command, { timeoutMs: 2500 });
+  const output = await view.run(command, { timeoutMs: SS_TIMEOUT_MS });
   if (output.status !== 'ok') return output;
   const { stdout, exitCode } = output.value;
   if (exitCode !== 0) return unread('absent', `ss failed with code ${exitCode}.`);

@@ -11,7 +11,7 @@ export interface CpuShare {
   readonly steal: number;
 }
 
-/** Fewer ticks of 10 ms tell no share. */
+/** Half a second of ticks of 10 ms (USER_HZ): in fewer, one tick is more than 2 %. */
 const FEWEST_TICKS = 50;
 
 /** CPUs that were online all the time; `softirq` and `steal` from 0 to 1. */

@@ -8,9 +8,9 @@ import { SQUEEZES_PER_SECOND } from './budget-fix.ts';
 import { cpuShares, percent } from './cpu-shares.ts';
 import { softnetRises, sumOf } from './softnet-rises.ts';
 
-/** Then hardly anything else runs on that CPU: the soft interrupts want more than there is. */
+/** Then hardly anything else runs on that CPU; a fifth is left to programs, with which ksoftirqd shares it. */
 const SATURATED = 0.8;
-/** Fewer packets than this cannot fill a CPU: timers or a block device do. */
+/** Fewer packets than this cannot fill a CPU, at a microsecond or ten each: timers or a block device do. */
 const PACKETS_PER_SECOND = 1000;
 
 export default defineRule({

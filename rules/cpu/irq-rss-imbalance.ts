@@ -11,12 +11,12 @@ import { ringLosses } from '../nic/ring-loss.ts';
 import { percent } from './cpu-shares.ts';
 import { softnetRises, sumOf, worstCpu, type SoftnetRise } from './softnet-rises.ts';
 
-/** With four queues or more, one that gets more than half is no chance. */
+/** A rule of thumb: with four queues or more, one that gets more than half of the packets is no chance. */
 const FEWEST_QUEUES = 4;
 const ONE_QUEUE_SHARE = 0.5;
 /** Nearly all: the interrupts of all queues go to one CPU. */
 const ONE_CPU_SHARE = 0.9;
-/** A few flows are spread badly by chance; that costs nothing. */
+/** A few flows are spread badly by chance; that costs nothing. A second of the least that cpu-softirq-saturation looks at. */
 const FEWEST_PACKETS = 1000;
 
 export default defineRule({

@@ -12,7 +12,10 @@ import type {
 import { lostInward } from '../netfilter/ip-gaps.ts';
 import { rises } from '../protocol-counters.ts';
 
-/** What scanners, traceroute and late packets make on a healthy host. More is not called harmless. */
+/**
+ * What scanners, traceroute and late packets make on a healthy host, which the healthy workloads of the lab stay below:
+ * one mtr sends a packet a second for each hop, a scan some. More is not called harmless.
+ */
 const STRAY_PACKETS_PER_SECOND = 5;
 
 export function areStray(packets: number, { seconds }: JudgeWindow): boolean {

@@ -8,7 +8,7 @@ import { sysctlStep } from '../../src/model/sysctl-step.ts';
 import { areStray, strays } from './evidence.ts';
 import { fragmentLosses, REASSEMBLY, type FragmentLosses } from './fragment-losses.ts';
 
-/** So full at a look between: it was full at some moment. */
+/** Fragments that get complete leave, so at a look between less is seen than the most. So full: it was full at some moment. */
 const FULL_SHARE = 0.75;
 /** Memory the kernel charges for a fragment of 1,500 bytes (skb->truesize), the queue included: measured on 6.18. */
 const FRAGMENT_BYTES = 2600;

@@ -2,13 +2,17 @@ import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
-import { withoutReasons } from '../benign.ts';
-import { dropsOf, receivedPackets, strays } from './evidence.ts';
+import { unspecified, withoutReasons } from '../benign.ts';
+import { dropsOf, packetsOf, receivedPackets, strays } from './evidence.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
 const REASON = 'PKT_TOO_BIG';
-const COUNTERS = ['Ip.FragFails', 'Ip6.InTooBigErrors'];
-const FORWARD = ['ip_forward', 'ip6_forward', 'ip_fragment', 'ip_do_fragment', 'ip6_fragment'];
+/** For IPv6 also what `InTooBigErrors` counts (ip6_forward, Linux 6.18). */
+const COUNTERS = ['Ip.FragFails', 'Ip6.FragFails'];
+const IPPROTO_TCP = 6;
+const FORWARD = ['ip_forward', 'ip6_forward'];
+/** What this host sends itself, tunnels included; no reason is given (Linux 6.18). */
+const OUTPUT = ['ip_fragment', 'ip_do_fragment', 'ip6_fragment'];
 
 /** Each new connection may lose its first burst before it hears of the MTU: path MTU discovery at work. */
 const DISCOVERY_PACKETS_PER_SECOND = 20;
@@ -26,7 +30,7 @@ export default defineRule({
   explain: {
     see: 'Small packets pass, big ones do not: SSH connects, but `ls` hangs; TLS handshakes stall; big DNS answers are lost. On the router `Ip FragFails` rises.',
     kernel:
-      'A packet larger than the MTU of its way out that may not be fragmented is dropped in `ip_forward` (net/ipv4/ip_forward.c) or `ip6_forward` with the reason `PKT_TOO_BIG`. It counts in `Ip FragFails` (IPv6: `Ip6 InTooBigErrors`), and the sender gets ICMP "fragmentation needed" or "packet too big", which the kernel does not limit in rate (`icmpv4_mask_allow`, `icmpv6_mask_allow`). If the sender goes on, that message did not reach it.',
+      'A packet larger than the MTU of its way out that may not be fragmented is dropped in `ip_forward` (net/ipv4/ip_forward.c) or `ip6_forward` with the reason `PKT_TOO_BIG`. It counts in `Ip FragFails` (IPv6: `Ip6 FragFails` and `InTooBigErrors`), and the sender gets ICMP "fragmentation needed" or "packet too big", which the kernel does not limit in rate (`icmpv4_mask_allow`, `icmpv6_mask_allow`). What this host sends itself ends in `ip_fragment` or `ip6_fragment`, counted the same way: TCP segments cut before it learned of the MTU, which are sent again, or what a tunnel wrapped. If the sender goes on, that message did not reach it.',
     confirm:
       '`ping -M do -s 1472 DESTINATION` fails where `-s 1200` answers; `tracepath DESTINATION` names the MTU; `tcpdump -ni any "icmp[icmptype] == 3 and icmp[icmpcode] == 4"` on both sides shows where the message is lost.',
     fix: 'Let ICMP type 3 code 4 and ICMPv6 type 2 pass all firewalls. Or lower what TCP sends: `nft add rule … tcp flags syn tcp option maxseg size set rt mtu` on the router. On senders `sysctl -w net.ipv4.tcp_mtu_probing=1` helps TCP alone. Give tunnels and interfaces their true MTU (WireGuard 1420, VXLAN 1450, PPPoE 1492).',
@@ -40,16 +44,22 @@ export default defineRule({
   },
   judge({ snmp, drops }, window) {
     const ipv4 = rises(snmp, ['Ip.FragFails']);
-    const ipv6 = rises(snmp, ['Ip6.InTooBigErrors']);
-    const packets = ipv4 + ipv6;
+    const ipv6 = rises(snmp, ['Ip6.FragFails']);
+    const counted = ipv4 + ipv6;
     const claims: readonly Claim[] = [
       { reason: REASON, protocol: EtherType.IPv4, packets: ipv4 },
       { reason: REASON, protocol: EtherType.IPv6, packets: ipv6 },
-      withoutReasons({ location: FORWARD, packets }),
+      withoutReasons({ location: FORWARD, packets: counted }),
+      ...unspecified({ location: OUTPUT, packets: counted }),
     ];
-    const events = dropsOf(drops, { reasons: [REASON] });
+    const events = [
+      ...dropsOf(drops, { reasons: [REASON] }),
+      ...dropsOf(drops, { reasons: ['NOT_SPECIFIED', null], locations: OUTPUT }),
+    ];
+    const learning = events.filter((drop) => isLearning(drop));
+    const packets = Math.max(0, counted - packetsOf(learning));
     const flowsKnown = events.some(({ details }) => (details?.topFlows.length ?? 0) > 0);
-    const deaf = deafFlows(events);
+    const deaf = deafFlows(events.filter((drop) => !learning.includes(drop)));
     const discovery = packets <= DISCOVERY_PACKETS_PER_SECOND * window.seconds;
     if (discovery || (flowsKnown && deaf === 0)) {
       return strays(
@@ -85,7 +95,7 @@ export default defineRule({
             : []),
         ],
         means:
-          'This router drops packets that do not fit the MTU of their way on. It tells the senders, but they go on: the message is probably lost at a firewall on its way back.',
+          'Packets that do not fit the MTU of their way on are dropped here. The senders are told, but they go on: the message is probably lost at a firewall on its way back.',
         rulesOut: [
           {
             id: 'icmp-ratelimit',
@@ -118,4 +128,9 @@ function deafFlows(events: readonly DropCount[]): number {
   return events
     .flatMap(({ details }) => details?.topFlows ?? [])
     .filter(({ packets }) => packets >= DEAF_FLOW_PACKETS).length;
+}
+
+/** TCP of this host always hears, but may lose the rest of a burst. Tracefs tells no protocol: hardly another one. */
+function isLearning({ location, details }: DropCount): boolean {
+  return OUTPUT.includes(location) && (details?.ipProtocol ?? IPPROTO_TCP) === IPPROTO_TCP;
 }

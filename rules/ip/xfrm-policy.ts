@@ -74,8 +74,8 @@ const LOCATIONS = [
 export default defineRule({
   id: 'xfrm-policy',
   title: 'IPsec refuses packets',
-  needs: { xfrm },
-  wants: { snmp, drops },
+  needs: { xfrm, snmp },
+  wants: { drops },
   reviewed: '2026-11-23',
   explain: {
     see: 'Traffic between two sites or hosts stops, often one way, or after a rekey; programs get "Operation not permitted". A counter of `/proc/net/xfrm_stat` rises.',
@@ -113,9 +113,7 @@ export default defineRule({
         kind: 'cause',
         confidence: 'certain',
         packets,
-        ...(snmp === undefined
-          ? {}
-          : { traffic: direction === 'in' ? receivedPackets(snmp) : sentPackets(snmp) }),
+        traffic: direction === 'in' ? receivedPackets(snmp) : sentPackets(snmp),
         ...(rises.every(({ policy }) => policy === true)
           ? { severityAtMost: 'warning' as const }
           : {}),

@@ -1,13 +1,11 @@
 import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Link } from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
 import { withKernelWords } from '../kernel-messages.ts';
 import { waitingPorts, type WaitingPort } from './bond-ports.ts';
+import { isChatter } from './chatter.ts';
 import { settledLinks } from './device-drops.ts';
-
-/** Fewer are what any network says to everybody. */
-const CHATTER_PACKETS = 20;
 
 export default defineRule({
   id: 'bond-degraded',
@@ -28,13 +26,13 @@ export default defineRule({
       'Documentation/networking/bonding.rst',
     ],
   },
-  judge({ link, kernelLog }) {
+  judge({ link, kernelLog }, window) {
     const outside = waitingPorts(settledLinks(link), link.last).filter(
       ({ mode }) => mode === '802.3ad',
     );
     const findings = [
       ...outside.flatMap((port) =>
-        outsideGroup(port, link.last.interfaces.get(port.now.master ?? '')),
+        outsideGroup(port, link.last.interfaces.get(port.now.master ?? ''), window),
       ),
       ...[...link.last.interfaces].flatMap(([name, now]) => deadPort(name, now)),
     ];
@@ -45,9 +43,10 @@ export default defineRule({
 function outsideGroup(
   { name, before, now }: WaitingPort,
   bond: Link | undefined,
+  window: JudgeWindow,
 ): readonly CauseFinding[] {
   const packets = rise(before.rxNoHandler, now.rxNoHandler);
-  if (packets < CHATTER_PACKETS) return [];
+  if (isChatter(packets, window)) return [];
   const master = now.master ?? 'its bond';
   const elsewhere =
     bond?.aggregator !== undefined &&

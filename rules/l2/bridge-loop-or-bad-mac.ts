@@ -6,6 +6,7 @@ import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { toldByLog } from '../kernel-messages.ts';
 import { settledLinks } from './device-drops.ts';
 import { countReasons } from '../benign.ts';
+import { knownByDrops } from '../ip/evidence.ts';
 
 const LOOP =
   'Frames come back with the address of this host as their source: the network has a loop, or another machine has the same MAC address (a cloned virtual machine).';
@@ -38,6 +39,7 @@ export default defineRule({
     ],
   },
   judge({ drops, link, kernelLog }, window) {
+    const sure = knownByDrops(window);
     // No counter tells these; in a namespace through which fewer packets went they were not all lost.
     const passed = settledLinks(link).reduce(
       (sum, { before, now }) =>
@@ -50,10 +52,12 @@ export default defineRule({
       return [
         {
           kind: 'cause',
-          confidence: 'certain',
+          confidence: sure.confidence,
           packets,
           traffic: { packets: passed, what: 'packets that passed the interfaces' },
-          severityAtMost: reason === 'MAC_INVALID_SOURCE' ? 'warning' : 'critical',
+          // A loop takes the whole network with it.
+          severityAtMost:
+            reason === 'MAC_INVALID_SOURCE' || window.severalNetns ? sure.most : 'critical',
           scope: {},
           because: [
             { source: 'skb:kfree_skb', text: `${packets} packets were dropped (${reason})` },

@@ -2,9 +2,15 @@ import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import { rise } from '../../src/model/counter.ts';
-import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import {
+  defineRule,
+  type CauseFinding,
+  type Finding,
+  type JudgeWindow,
+} from '../../src/model/rule.ts';
 import { onlyToGroups } from '../to-groups.ts';
 import { bridgePorts, receivedBy } from './bridge-ports.ts';
+import { isChatter } from './chatter.ts';
 import {
   claimsAt,
   dropsAt,
@@ -32,8 +38,6 @@ const TOO_LONG: Spot = {
   reasons: ['NOT_SPECIFIED', 'PKT_TOO_BIG'],
   locations: ['br_dev_queue_push_xmit', 'br_nf_dev_queue_xmit', 'br_forward', '__br_forward'],
 };
-/** Fewer are what hosts say to neighbours that are gone. */
-const CHATTER_PACKETS = 20;
 
 export default defineRule({
   id: 'bridge-no-target',
@@ -56,7 +60,7 @@ export default defineRule({
       'bridge(8): isolated, locked, flood',
     ],
   },
-  judge({ link, drops }) {
+  judge({ link, drops }, window) {
     if (drops === undefined) return [];
     const ports = bridgePorts(link);
     const bridges = settledLinks(link).filter(({ now }) => now.kind === 'bridge');
@@ -65,7 +69,7 @@ export default defineRule({
       bridges.reduce((sum, { before, now }) => sum + rise(before.txPackets, now.txPackets), 0);
     const limits = ports.filter(({ now }) => now.portLimits !== undefined);
     return [
-      ...withoutPort(drops, offered, limits),
+      ...withoutPort(drops, offered, limits, window),
       ...(limits.some(({ now }) => now.portLimits?.includes('locked') === true)
         ? fromLocked(drops, limits, offered)
         : []),
@@ -78,12 +82,13 @@ function withoutPort(
   capture: DropCapture,
   offered: number,
   limits: readonly SettledLink[],
+  window: JudgeWindow,
 ): readonly Finding[] {
   const seen = dropsAt(capture, NOWHERE).filter(({ reason }) => reason !== null);
   const packets = Math.min(offered, packetsOf(seen));
   if (packets === 0) return [];
   const claims = [{ reason: NOWHERE.reasons, location: NOWHERE.locations, packets }];
-  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
+  if (isChatter(packets, window) || onlyToGroups(seen) === true) {
     return [
       {
         kind: 'benign',

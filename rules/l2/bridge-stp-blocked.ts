@@ -2,16 +2,15 @@ import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
-import { defineRule, type Finding } from '../../src/model/rule.ts';
+import { defineRule, type Finding, type JudgeWindow } from '../../src/model/rule.ts';
 import { bridgePorts } from './bridge-ports.ts';
+import { isChatter } from './chatter.ts';
 import { claimsAt, dropsAt, packetsOf, type SettledLink } from './device-drops.ts';
 
 const CLOSED = {
   reasons: ['BRIDGE_INGRESS_STP_STATE', 'NOT_SPECIFIED'],
   locations: ['br_handle_frame'],
 };
-/** Fewer are what any network says to everybody. */
-const CHATTER_PACKETS = 20;
 
 export default defineRule({
   id: 'bridge-stp-blocked',
@@ -30,10 +29,10 @@ export default defineRule({
       'In the first 30 seconds of a port on a bridge with spanning tree; always on a port that spanning tree blocks because the link is redundant.',
     references: ['net/bridge/br_input.c br_handle_frame (Linux 6.18)'],
   },
-  judge({ link, drops }) {
+  judge({ link, drops }, window) {
     if (drops === undefined) return [];
     return bridgePorts(link).flatMap((port) =>
-      finding(port, drops, link.last.interfaces.get(port.now.master ?? '')?.stp === true),
+      finding(port, drops, link.last.interfaces.get(port.now.master ?? '')?.stp === true, window),
     );
   },
 });
@@ -42,6 +41,7 @@ function finding(
   { name, before, now }: SettledLink,
   capture: DropCapture,
   stp: boolean,
+  window: JudgeWindow,
 ): readonly Finding[] {
   const state = now.portState;
   if (state === undefined || state === 'forwarding') return [];
@@ -50,7 +50,7 @@ function finding(
   const packets = Math.min(received, packetsOf(seen));
   if (packets === 0) return [];
   const claims = claimsAt(CLOSED, { interface: name, packets });
-  if ((state === 'blocking' && stp) || packets < CHATTER_PACKETS) {
+  if ((state === 'blocking' && stp) || isChatter(packets, window)) {
     return [
       {
         kind: 'benign',

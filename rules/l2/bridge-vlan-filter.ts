@@ -2,6 +2,7 @@ import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { bridgePorts, receivedBy } from './bridge-ports.ts';
+import { isChatter } from './chatter.ts';
 import { claimsAt, dropsAt, packetsOf } from './device-drops.ts';
 
 const FILTERED = {
@@ -14,8 +15,6 @@ const FILTERED = {
     'br_handle_frame_finish',
   ],
 };
-/** Fewer are broadcasts of VLANs that others on the trunk use. */
-const CHATTER_PACKETS = 20;
 
 export default defineRule({
   id: 'bridge-vlan-filter',
@@ -33,7 +32,7 @@ export default defineRule({
     normal: 'On a trunk that carries VLANs this bridge has nothing to do with.',
     references: ['net/bridge/br_vlan.c __allowed_ingress (Linux 6.18)', 'bridge(8)'],
   },
-  judge({ link, drops }) {
+  judge({ link, drops }, window) {
     if (drops === undefined) return [];
     const { interfaces } = link.last;
     return bridgePorts(link)
@@ -45,7 +44,7 @@ export default defineRule({
         const packets = Math.min(received, packetsOf(dropsAt(drops, FILTERED, name)));
         if (packets === 0) return [];
         const claims = claimsAt(FILTERED, { interface: name, packets });
-        if (packets < CHATTER_PACKETS) {
+        if (isChatter(packets, window)) {
           return [
             {
               kind: 'benign',

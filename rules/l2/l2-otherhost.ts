@@ -5,7 +5,7 @@ import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 
 /** Of what an interface receives: a switch that forgot an address now and then sends less to everybody. */
 const FLOODING_SHARE = 0.01;
-/** In a handful of frames, a share says nothing. */
+/** So that one in a hundred is a whole frame: in fewer, a share says nothing. */
 const FLOODING_FRAMES = 100;
 /** Interfaces that get frames for others by design: no address filter, or one that others share. */
 const UNFILTERED_KINDS: ReadonlySet<string> = new Set([

@@ -46,13 +46,16 @@ function finding(
   { interfaces }: Links,
   capture: DropCapture,
 ): readonly CauseFinding[] {
+  const dropped = rise(before.rxDropped, now.rxDropped);
+  // Nearly always: and to look for macvlans among all interfaces, for each of them, takes long.
+  if (dropped === 0) return [];
   const child = [...interfaces].find(
     ([, { kind, lower }]) => kind !== undefined && /^(?:macv|ipv)/.test(kind) && lower === name,
   );
   const seen = dropsAt(capture, FULL, name);
   // Their macvlans may be in containers; then only a capture that tells the interface knows which one is below them.
   if (child === undefined && seen.some(({ details }) => details === undefined)) return [];
-  const packets = Math.min(rise(before.rxDropped, now.rxDropped), packetsOf(seen));
+  const packets = Math.min(dropped, packetsOf(seen));
   if (packets === 0) return [];
   const named = seen.some(({ reason }) => reason?.endsWith('_BACKLOG') === true);
   const length = child?.[1].broadcastQueueLength;

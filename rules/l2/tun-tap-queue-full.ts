@@ -3,16 +3,15 @@ import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
 import { onlyToGroups } from '../to-groups.ts';
+import { isChatter } from './chatter.ts';
 import { claimsAt, dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
 
 const FULL = {
   reasons: ['FULL_RING', 'NOT_SPECIFIED'],
   locations: ['tun_net_xmit', 'tap_handle_frame'],
 };
-/** Fewer are what any idle network says to everybody while a virtual machine is paused. */
-const CHATTER_PACKETS = 20;
 /** Each packet that waits may hold a few KiB, and delays those behind it. */
 const LONGEST_QUEUE = 10_000;
 
@@ -36,7 +35,7 @@ export default defineRule({
       'drivers/net/tap.c tap_handle_frame (Linux 6.18)',
     ],
   },
-  judge({ link, drops }) {
+  judge({ link, drops }, window) {
     return [
       {
         kind: 'benign',
@@ -46,7 +45,7 @@ export default defineRule({
           { reason: ['DEV_HDR', 'HDR_TRUNC'], location: 'tun_get_user' },
         ],
       },
-      ...settledLinks(link).flatMap((device) => finding(device, drops)),
+      ...settledLinks(link).flatMap((device) => finding(device, drops, window)),
     ];
   },
 });
@@ -54,6 +53,7 @@ export default defineRule({
 function finding(
   { name, before, now }: SettledLink,
   capture: DropCapture | undefined,
+  window: JudgeWindow,
 ): readonly CauseFinding[] {
   if (now.kind !== 'tun') return [];
   const counted = rise(before.txDropped, now.txDropped);
@@ -67,7 +67,7 @@ function finding(
       confidence: capture === undefined ? 'likely' : 'certain',
       packets,
       traffic: { packets: packets + read, what: `packets to be read from ${name}` },
-      ...(packets < CHATTER_PACKETS || onlyToGroups(full) === true
+      ...(isChatter(packets, window) || onlyToGroups(full) === true
         ? { severityAtMost: 'notice' as const }
         : {}),
       scope: { interface: name },

@@ -1,16 +1,15 @@
 import drops from '../../checks/drops.ts';
-import link, { otherhostRise, type Link } from '../../checks/link.ts';
+import link, { otherhostRise, type Links } from '../../checks/link.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import { rise } from '../../src/model/counter.ts';
-import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
+import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
+import { isChatter } from './chatter.ts';
 import { dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
 
 const OTHERHOST = {
   reasons: ['OTHERHOST'],
   locations: ['ip_rcv_core', 'ip_rcv', 'ip6_rcv_core', 'ipv6_rcv'],
 };
-/** Fewer are what a switch sends to everybody now and then. */
-const CHATTER_PACKETS = 20;
 /** Bytes of a MAC address; a frame starts with that of its destination. */
 const MAC_BYTES = 6;
 
@@ -30,15 +29,13 @@ export default defineRule({
       'Broadcasts of foreign VLANs on a trunk. Frames for the address of this host are sent by somebody who wants it.',
     references: ['net/core/dev.c __netif_receive_skb_core, check_vlan_id (Linux 6.18)'],
   },
-  judge({ link, drops }) {
-    return settledLinks(link).flatMap((device) =>
-      finding(device, drops, vlansOn(device.name, link.last.interfaces)),
-    );
+  judge({ link, drops }, window) {
+    return settledLinks(link).flatMap((device) => finding(device, drops, link.last, window));
   },
 });
 
 /** Numbers of the VLANs that have an interface. */
-function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly number[] {
+function vlansOn(name: string, { interfaces }: Links): readonly number[] {
   return [...interfaces.values()].flatMap(({ lower, vlanId }) =>
     lower === name && vlanId !== undefined ? [vlanId] : [],
   );
@@ -47,7 +44,8 @@ function vlansOn(name: string, interfaces: ReadonlyMap<string, Link>): readonly 
 function finding(
   { name, before, now }: SettledLink,
   capture: DropCapture,
-  vlans: readonly number[],
+  links: Links,
+  window: JudgeWindow,
 ): readonly CauseFinding[] {
   const { address } = now;
   if (address === undefined) return [];
@@ -56,7 +54,8 @@ function finding(
     (drop) => drop.details?.interface === name && isAllFor(address, drop),
   );
   const packets = Math.min(packetsOf(seen), otherhostRise(before, now) ?? Infinity);
-  if (packets < CHATTER_PACKETS) return [];
+  if (isChatter(packets, window)) return [];
+  const vlans = vlansOn(name, links);
   return [
     {
       kind: 'cause',

@@ -3,8 +3,14 @@ import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
-import { defineRule, type CauseFinding, type Finding } from '../../src/model/rule.ts';
+import {
+  defineRule,
+  type CauseFinding,
+  type Finding,
+  type JudgeWindow,
+} from '../../src/model/rule.ts';
 import { onlyToGroups } from '../to-groups.ts';
+import { isChatter } from './chatter.ts';
 import { claimsAt, dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
 
 const NO_REMOTE = {
@@ -22,8 +28,6 @@ const BROKEN: ReadonlyMap<string, string> = new Map([
   ['IP_TUNNEL_ECN', 'have congestion bits inside and outside that contradict each other'],
   ['TUNNEL_TXINFO', 'were sent into a tunnel device that is told no destination'],
 ]);
-/** Fewer are what an interface says to everybody by itself: mDNS, router solicitations. */
-const CHATTER_PACKETS = 20;
 
 export default defineRule({
   id: 'vxlan-misconfig',
@@ -42,25 +46,26 @@ export default defineRule({
       'A few announcements (mDNS, IPv6) on overlays that know only unicast. Unknown VNIs where several overlays share a multicast group.',
     references: ['drivers/net/vxlan/vxlan_core.c vxlan_xmit, vxlan_rcv (Linux 6.18)', 'RFC 7348'],
   },
-  judge({ link, drops }, { severalNetns }) {
+  judge({ link, drops }, window) {
     const devices = settledLinks(link).filter(({ now }) => now.kind === 'vxlan');
-    const findings = devices.flatMap((device) => withoutRemote(device, drops));
+    const findings = devices.flatMap((device) => withoutRemote(device, drops, window));
     // Nothing counts those that arrive: where the capture sees all namespaces, only one with a VXLAN can have them.
-    if (drops === undefined || (severalNetns && devices.length === 0)) return findings;
-    return [...findings, ...unknownVni(devices, drops), ...broken(drops)];
+    if (drops === undefined || (window.severalNetns && devices.length === 0)) return findings;
+    return [...findings, ...unknownVni(devices, drops, window), ...broken(drops, window)];
   },
 });
 
 function withoutRemote(
   { name, before, now }: SettledLink,
   capture: DropCapture | undefined,
+  window: JudgeWindow,
 ): readonly Finding[] {
   const counted = rise(before.txDropped, now.txDropped);
   const seen = dropsAt(capture, NO_REMOTE, name);
   const packets = capture === undefined ? counted : Math.min(counted, packetsOf(seen));
   if (packets === 0) return [];
   const claims = claimsAt(NO_REMOTE, { interface: name, packets });
-  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
+  if (isChatter(packets, window) || onlyToGroups(seen) === true) {
     return [
       {
         kind: 'benign',
@@ -109,12 +114,16 @@ function addRemote(name: string): Fix {
   };
 }
 
-function unknownVni(devices: readonly SettledLink[], capture: DropCapture): readonly Finding[] {
+function unknownVni(
+  devices: readonly SettledLink[],
+  capture: DropCapture,
+  window: JudgeWindow,
+): readonly Finding[] {
   const seen = dropsAt(capture, UNKNOWN_VNI).filter(({ reason }) => reason !== null);
   const packets = packetsOf(seen);
   if (packets === 0) return [];
   const claims = [{ reason: UNKNOWN_VNI.reasons, packets }];
-  if (packets < CHATTER_PACKETS || onlyToGroups(seen) === true) {
+  if (isChatter(packets, window) || onlyToGroups(seen) === true) {
     return [
       {
         kind: 'benign',
@@ -151,7 +160,7 @@ function unknownVni(devices: readonly SettledLink[], capture: DropCapture): read
   ];
 }
 
-function broken(capture: DropCapture): readonly CauseFinding[] {
+function broken(capture: DropCapture, window: JudgeWindow): readonly CauseFinding[] {
   return [...BROKEN].flatMap(([reason, what]): CauseFinding[] => {
     const packets = packetsOf(capture.drops.filter((drop) => drop.reason === reason));
     if (packets === 0) return [];
@@ -160,7 +169,7 @@ function broken(capture: DropCapture): readonly CauseFinding[] {
         kind: 'cause',
         confidence: 'certain',
         packets,
-        severityAtMost: packets < CHATTER_PACKETS ? 'notice' : 'warning',
+        severityAtMost: isChatter(packets, window) ? 'notice' : 'warning',
         scope: {},
         because: [{ source: 'skb:kfree_skb', text: `${packets} packets (${reason})` }],
         means: `Packets of a tunnel ${what}.`,

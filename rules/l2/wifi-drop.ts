@@ -14,6 +14,7 @@ const ANY = /^(?:RX_DROP_|MAC80211)/;
 const LOCATIONS = /^(?:ieee80211_|cfg80211_)/;
 /** netdata's net.conf leaves Wi-Fi a tenth of its packets: radio repeats and loses by nature. */
 const WEAK_SHARE = 0.1;
+/** So that a tenth is ten frames: in fewer, a share says nothing. */
 const WEAK_FRAMES = 100;
 
 export default defineRule({

@@ -14,7 +14,10 @@ import { dropsOf, packetsOf, seen, sentPackets } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 const REASON = 'NEIGH_CREATEFAIL';
-/** The kernel cleans up by force from here on (neigh_alloc: gc_thresh2 is half of gc_thresh3 by default). */
+/**
+ * As for a table of connections (nf-conntrack-full). The kernel cleans up by force from gc_thresh2 on (neigh_alloc), half
+ * of gc_thresh3 by default: what stays beyond that is in use.
+ */
 const FILLING_SHARE = 0.9;
 /** No less than this is worth a change of the setting; the default is 1,024. */
 const SMALLEST_LIMIT = 4096;
@@ -51,8 +54,8 @@ const TABLES: readonly Table[] = [
 export default defineRule({
   id: 'neigh-table-overflow',
   title: 'The neighbour (ARP) table is full',
-  needs: { neighbours },
-  wants: { drops, snmp, sysctl, kernelLog },
+  needs: { neighbours, snmp },
+  wants: { drops, sysctl, kernelLog },
   reviewed: '2026-11-23',
   explain: {
     see: 'Hosts of the own network become unreachable at random; the kernel log says `neighbour: arp_cache: neighbor table overflow!`. Seen on big flat networks and on Kubernetes nodes.',
@@ -81,7 +84,7 @@ export default defineRule({
       );
       const lost = drops?.hasReasons === true ? events : fulls;
       // The table is the machine's; who lost packets tells the namespace's own counter.
-      const discards = snmp === undefined ? 0 : rises(snmp, [table.discards]);
+      const discards = rises(snmp, [table.discards]);
       const packets = severalNetns ? Math.min(lost, discards) : lost;
       const limit = sysctl?.last.number(`${table.tree}.gc_thresh3`);
       const peak = Math.max(
@@ -94,7 +97,7 @@ export default defineRule({
           kind: 'cause',
           confidence: fulls > 0 ? 'certain' : 'likely',
           packets,
-          ...(snmp === undefined ? {} : { traffic: sentPackets(snmp) }),
+          traffic: sentPackets(snmp),
           scope: {},
           because: [
             ...fullsObserved(neighbours, table, fulls),

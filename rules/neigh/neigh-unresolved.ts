@@ -5,7 +5,7 @@ import { defineRule, type Claim, type Severity } from '../../src/model/rule.ts';
 import { areStray, dropsOf, packetsOf, seen, sentPackets, strays } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
-/** Nobody has so many peers that are down at once: somebody tries addresses one by one. */
+/** The hosts of a /28: nobody has so many peers that are down at once, somebody tries addresses one by one. */
 const SCANNED_ADDRESSES = 16;
 /** More next hops than these are counted, not named. */
 const NAMED_NEIGHBOURS = 4;

@@ -3,19 +3,19 @@ import drops from '../../checks/drops.ts';
 import kernelLog from '../../checks/kernel-log.ts';
 import snmp from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import { rise } from '../../src/model/counter.ts';
 import { countDrops } from '../../src/model/drops.ts';
 import type { Fix, FixStep } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { receivedPackets } from '../ip/evidence.ts';
 import { kernelSaid } from '../kernel-messages.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 
 /** The kernel's own early eviction starts here (nf_conntrack_core.c gc_worker, "95 %"). */
 const FULL_SHARE = 0.95;
-/** Below this a refused entry has another reason (no memory, a helper). */
+/** Below this a refused entry has another reason (no memory, a helper); node-exporter's mixin warns from here. */
 const PLAUSIBLE_SHARE = 0.75;
-/** Netdata and node-problem-detector warn from about here. */
+/** netdata warns at 85 to 90 %, node-problem-detector at 90 %. */
 const FILLING_SHARE = 0.9;
 /** A planning figure for one entry with its extensions; the bare slab object is 256 bytes on 6.18. */
 const ENTRY_BYTES = 400;
@@ -29,8 +29,8 @@ const bucketsKey = 'net.netfilter.nf_conntrack_buckets';
 export default defineRule({
   id: 'nf-conntrack-full',
   title: 'The connection tracking table is full, new connections are refused',
-  needs: { conntrack },
-  wants: { drops, snmp, kernelLog },
+  needs: { conntrack, snmp },
+  wants: { drops, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'New connections time out, established ones live. The kernel log says `nf_conntrack: table full, dropping packet`. It looks like a firewall, but no rule counts the packets.',
@@ -59,15 +59,12 @@ export default defineRule({
 
     const confidence = packets === 0 ? 'possible' : confidenceAt(share);
     const seen = countDrops(drops, 'NETFILTER_DROP', 'nf_hook_slow');
-    const received =
-      rise(snmp?.first.counters.get('Ip.InReceives'), snmp?.last.counters.get('Ip.InReceives')) +
-      rise(snmp?.first.counters.get('Ip6.InReceives'), snmp?.last.counters.get('Ip6.InReceives'));
     return [
       {
         kind: 'cause',
         confidence,
         packets,
-        ...(received > 0 ? { traffic: { packets: received, what: 'IP packets received' } } : {}),
+        traffic: receivedPackets(snmp),
         scope: {},
         because: [
           ...counted(conntrack, packets, insertFailed),

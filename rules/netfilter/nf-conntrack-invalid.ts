@@ -7,9 +7,9 @@ import { defineRule } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 
-/** Late and stray segments make a few of them on any busy host. */
+/** Late and stray segments make a few of them on any busy host: as often as a host is probed (policySeverity). */
 const NOISE_PER_SECOND = 10;
-/** The rule and the counter are not read at the same instant. */
+/** The rule and the counter are not read at the same instant: at a steady pace half a second of five. */
 const AGREEMENT = 0.1;
 const liberalKey = 'net.netfilter.nf_conntrack_tcp_be_liberal';
 

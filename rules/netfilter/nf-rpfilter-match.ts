@@ -1,6 +1,6 @@
 import firewall, { type FirewallRule } from '../../checks/firewall.ts';
-import { rise } from '../../src/model/counter.ts';
 import { defineRule } from '../../src/model/rule.ts';
+import { risesOf } from './rule-rises.ts';
 
 export default defineRule({
   id: 'nf-rpfilter-match',
@@ -18,10 +18,7 @@ export default defineRule({
     references: ['net/netfilter/nft_fib.c (Linux 6.18)', 'firewalld.conf(5), IPv6_rpfilter'],
   },
   judge({ firewall }) {
-    return firewall.last.rules.flatMap((entry) => {
-      const first = firewall.first.rules.find(({ key }) => key === entry.key)?.packets;
-      const packets = rise(first ?? undefined, entry.packets ?? undefined);
-      if (packets === 0 || !isReversePath(entry)) return [];
+    return risesOf(firewall, isReversePath).flatMap(({ entry, packets, first }) => {
       return {
         kind: 'cause' as const,
         confidence: 'certain' as const,
@@ -33,7 +30,7 @@ export default defineRule({
           {
             source: entry.tool === 'nft' ? 'nft list ruleset' : `${entry.tool}-save -c`,
             text: `${packets} packets met ${entry.text}`,
-            first: String(first ?? 0n),
+            first: String(first),
             last: String(entry.packets),
           },
         ],

@@ -7,7 +7,9 @@ import firewall, {
   type Matching,
   type Statement,
 } from '../../checks/firewall.ts';
+import link from '../../checks/link.ts';
 import snmp, { type Snmp } from '../../checks/snmp.ts';
+import sysctl from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { describeFlow } from '../../src/model/describe-flow.ts';
@@ -21,16 +23,18 @@ import {
 } from '../../src/model/rule.ts';
 import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
+import { bridgedRefusals, withoutBridged } from './bridged.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { conditionsMet, conditionText } from './match/condition-text.ts';
 import type { Flow } from './match/flows.ts';
-
 import type { Suspect } from './match/suspects.ts';
 import {
   dropReason,
   dropSites,
+  nameOf,
   protocolsOf,
   refusalsOf,
+  sourceOf,
   type CountedRefuser,
   type Refuser,
   type UncountedRefuser,
@@ -48,7 +52,7 @@ export default defineRule({
   id: 'nf-rule-drop',
   title: 'A firewall rule or policy drops packets',
   needs: { firewall },
-  wants: { drops, conntrack, snmp },
+  wants: { drops, conntrack, snmp, link, sysctl },
   reviewed: '2026-11-22',
   explain: {
     see: 'Connections to a port time out (drop) or are refused at once (reject). On the host itself a program that sends gets EPERM ("Operation not permitted") when the rule is on the way out.',
@@ -65,15 +69,17 @@ export default defineRule({
       'nft(8), iptables-extensions(8), libnftables-json(5)',
     ],
   },
-  judge({ firewall, drops, conntrack, snmp }, window) {
+  judge({ firewall, drops, conntrack, snmp, link, sysctl }, window) {
     const refusals = refusalsOf(firewall);
     const context: Context = { drops, conntrack, snmp, window };
-    const named = refusals.counted.slice(0, NAMED_RULES);
-    const others = refusals.counted.slice(NAMED_RULES);
+    const bridged = bridgedRefusals(refusals, { link, sysctl, drops, snmp });
+    const { counted } = withoutBridged(refusals, bridged.packets);
+    const named = counted.slice(0, NAMED_RULES);
+    const others = counted.slice(NAMED_RULES);
     const deduced =
       drops === undefined || snmp === undefined
         ? []
-        : deduceUncounted(refusals, { firewall, drops, snmp, conntrack });
+        : deduceUncounted(refusals, { firewall: firewall.last, drops, snmp, conntrack });
     return [
       ...named.map((refuser) => countedFinding(refuser, context)),
       ...(others.length === 0 ? [] : [othersFinding(others, context)]),
@@ -280,13 +286,6 @@ function captured(capture: DropCapture | undefined): readonly Observation[] {
       ];
 }
 
-/** `inet filter input: udp dport 5000 counter drop`; an iptables line names its chain itself. */
-function nameOf(entry: FirewallRule | FirewallPolicy): string {
-  return entry.tool === 'nft'
-    ? `${entry.family} ${entry.table} ${entry.chain}: ${entry.text}`
-    : `${entry.tool} -t ${entry.table} ${entry.text}`;
-}
-
 function describe(entry: FirewallRule | FirewallPolicy): string {
   const place = `chain ${entry.chain} of table ${entry.family} ${entry.table}`;
   if ('policy' in entry) return `the policy of ${place}`;
@@ -297,10 +296,6 @@ function describe(entry: FirewallRule | FirewallPolicy): string {
 
 function byOwner({ owner }: FirewallRule | FirewallPolicy): string {
   return owner === null ? '' : `; by its names it belongs to ${owner}`;
-}
-
-function sourceOf({ tool }: FirewallRule | FirewallPolicy): string {
-  return tool === 'nft' ? 'nft -a list ruleset' : `${tool}-save -c`;
 }
 
 /** Policies end what is left over; a bare verdict does the same; the rest is more special. */

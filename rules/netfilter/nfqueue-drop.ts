@@ -1,10 +1,10 @@
 import drops from '../../checks/drops.ts';
-import firewall, { type Firewall, type FirewallRule } from '../../checks/firewall.ts';
+import firewall, { type FirewallRule } from '../../checks/firewall.ts';
 import nfqueue, { type NfQueue } from '../../checks/nfqueue.ts';
-import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { countUnspecified, unspecified } from '../benign.ts';
+import { risesOf } from './rule-rises.ts';
 
 /** Nobody listens on the queue that a rule names: nf_queue frees the packet itself. */
 const NOBODY = ['nf_queue', '__nf_queue'];
@@ -38,7 +38,10 @@ export default defineRule({
       const user = rise(before?.userDropped, now.userDropped, 32);
       return queue + user > 0 ? [overflowing(now, before, queue, user)] : [];
     });
-    const queueing = queueingRules(firewall);
+    // The busiest first.
+    const queueing = (firewall === undefined ? [] : risesOf(firewall, isQueueing)).sort(
+      (a, b) => b.packets - a.packets,
+    );
     const freed = drops === undefined ? 0 : countUnspecified(drops, NOBODY);
     // With tracefs it may have been in any namespace: as many as met a rule of this one.
     const met = queueing.reduce((sum, rule) => sum + rule.packets, 0);
@@ -104,16 +107,8 @@ function overflowing(
   };
 }
 
-/** Rules that hand packets to a program and met some in the window, the busiest first. */
-function queueingRules(firewall: Sampled<Firewall> | undefined) {
-  return (firewall?.last.rules ?? [])
-    .filter(({ verdict }) => verdict === 'queue')
-    .map((entry) => {
-      const first = firewall?.first.rules.find(({ key }) => key === entry.key)?.packets;
-      return { entry, packets: rise(first ?? undefined, entry.packets ?? undefined) };
-    })
-    .filter(({ packets }) => packets > 0)
-    .sort((a, b) => b.packets - a.packets);
+function isQueueing({ verdict }: FirewallRule): boolean {
+  return verdict === 'queue';
 }
 
 function unattended(packets: number, rule: FirewallRule | undefined): CauseFinding {

@@ -35,36 +35,22 @@ export interface Refusals {
 }
 
 export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
-  const before = new Map([...refusers(first)].map(({ entry }) => [entry.key, entry]));
   const counted: CountedRefuser[] = [];
   const uncounted: UncountedRefuser[] = [];
   for (const refuser of refusers(last)) {
     const { key, packets } = refuser.entry;
-    const old = before.get(key);
-    const earlier = old?.packets;
+    const earlier = first.packets.get(key);
     if (packets === null) {
-      if (!stoodStill(old, refuser.entry)) uncounted.push({ ...refuser, because: 'not counted' });
-    } else if (earlier === undefined || earlier === null) {
-      uncounted.push({ ...refuser, because: 'new' });
-    } else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
+      // Its counter may stand before its last condition.
+      const isUntouched = last.matching?.untouched.has(key) === true;
+      if (!isUntouched) uncounted.push({ ...refuser, because: 'not counted' });
+    } else if (earlier === undefined) uncounted.push({ ...refuser, because: 'new' });
+    else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
     else if (packets > earlier) {
       counted.push({ ...refuser, packets: rise(earlier, packets), first: earlier, last: packets });
     }
   }
   return { counted: counted.sort((a, b) => b.packets - a.packets), uncounted };
-}
-
-/** Nothing came as far as the counter of the rule, wherever in it that stands. */
-export function stoodStill(
-  before: FirewallRule | FirewallPolicy | undefined,
-  after: FirewallRule | FirewallPolicy,
-): boolean {
-  const reached = reachedBy(after);
-  return reached !== null && before !== undefined && reachedBy(before) === reached;
-}
-
-function reachedBy(entry: FirewallRule | FirewallPolicy): bigint | null {
-  return 'reached' in entry ? entry.reached : entry.packets;
 }
 
 function* refusers({ rules, policies }: Firewall): Iterable<Refuser> {
@@ -80,6 +66,22 @@ function* refusers({ rules, policies }: Firewall): Iterable<Refuser> {
 /** Hooks at which it meets packets of the IP layer: those of a bridge or of ARP have the same names. */
 export function ipHooksOf({ entry, hooks }: Refuser): readonly Hook[] {
   return entry.family === 'bridge' || entry.family === 'arp' ? [] : hooks;
+}
+
+/** Of a bridge or a device: it meets frames before, or apart from, the IP layer. */
+export function isOfBridge({ entry }: Pick<Refuser, 'entry'>): boolean {
+  return entry.family === 'bridge' || entry.family === 'netdev';
+}
+
+/** `inet filter input: udp dport 5000 counter drop`; an iptables line names its chain itself. */
+export function nameOf(entry: FirewallRule | FirewallPolicy): string {
+  return entry.tool === 'nft'
+    ? `${entry.family} ${entry.table} ${entry.chain}: ${entry.text}`
+    : `${entry.tool} -t ${entry.table} ${entry.text}`;
+}
+
+export function sourceOf({ tool }: FirewallRule | FirewallPolicy): string {
+  return tool === 'nft' ? 'nft -a list ruleset' : `${tool}-save -c`;
 }
 
 /** EtherTypes of the packets it can see. Empty: any. */

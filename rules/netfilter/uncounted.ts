@@ -34,7 +34,7 @@ export interface Deduction {
 }
 
 interface Evidence {
-  readonly firewall: Sampled<Firewall>;
+  readonly firewall: Firewall;
   readonly drops: DropCapture;
   readonly snmp: Sampled<Snmp>;
   readonly conntrack: Sampled<Conntrack> | undefined;
@@ -89,7 +89,7 @@ export function deduceUncounted(
         ofProtocol,
         countersHere.filter(({ protocols }) => protocols.length === 1 && protocols[0] === protocol),
       );
-      const typesOf = addressTypes(protocol, firewall.last.matching?.addresses);
+      const typesOf = addressTypes(protocol, firewall.matching?.addresses);
       const flows = flowsLeft(ofProtocol, { typesOf, invalid });
       for (const gap of gaps.filter((gap) => gap.protocol === protocol)) {
         const isHere = (refuser: Refuser) => fits(gap, ipHooksOf(refuser), protocolsOf(refuser));

@@ -5,12 +5,11 @@ import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { kernelSaid } from '../kernel-messages.ts';
 import { withoutReasons } from '../benign.ts';
+import { isChatter } from '../l2/chatter.ts';
 import { queueRises } from '../qdisc/queue-rises.ts';
 
 /** Down and up again. A link that only came up, or only went down, is no flap. */
 const CHANGES = 2;
-/** The ends of virtual links are made and moved all the time; fewer packets are their announcements. */
-const VIRTUAL_PACKETS = 20;
 
 export default defineRule({
   id: 'nic-link-flap',
@@ -29,7 +28,7 @@ export default defineRule({
       'Once, when somebody restarts the interface or changes its rings, queues or MTU: most drivers take the link down for that.',
     references: ['net/sched/link_watch.c linkwatch_do_dev (Linux 6.18)'],
   },
-  judge({ link, qdisc, kernelLog }) {
+  judge({ link, qdisc, kernelLog }, window) {
     const queued = new Set(
       (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
     );
@@ -41,7 +40,8 @@ export default defineRule({
       // Without a link at the end, link-down-tx counts them; a queue that dropped has a cause of its own.
       const steady = last.operstate === 'up' && !queued.has(name);
       const packets = steady ? rise(first.txDropped, last.txDropped) : 0;
-      if (last.kind !== undefined && packets < VIRTUAL_PACKETS) return [];
+      // The ends of virtual links are made and moved all the time.
+      if (last.kind !== undefined && isChatter(packets, window)) return [];
       return finding({
         name,
         first,

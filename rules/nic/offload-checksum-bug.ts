@@ -36,6 +36,7 @@ const TUNNEL_KINDS: ReadonlySet<string> = new Set([
 const TUNNEL_PORTS: ReadonlySet<number> = new Set([4789, 8472, 6081]);
 /** All but a few strays from elsewhere. */
 const TUNNEL_SHARE = 0.9;
+/** Fewer tell nothing of all packets of the tunnel (rank.ts: critical by their number). */
 const ERRORS_MIN = 20;
 const WRONG_SUM =
   'The network card says of packets what their checksum is, and it is wrong. The kernel computes it again, so none is lost; it costs CPU time. Most likely its driver is at fault.';

@@ -5,7 +5,7 @@ import { defineRule } from '../../src/model/rule.ts';
 import { cpuShares, percent } from '../cpu/cpu-shares.ts';
 import { ringLosses } from './ring-loss.ts';
 
-/** Above 5 % programs notice; less is the everyday life of a shared host. */
+/** A rule of thumb of hosters: above 5 % programs notice, above 15 % they suffer; less is the everyday life of a shared host. */
 const STOLEN = 0.05;
 
 export default defineRule({

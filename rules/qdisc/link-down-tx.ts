@@ -8,16 +8,13 @@ import {
   type BenignFinding,
   type CauseFinding,
   type Claim,
+  type JudgeWindow,
 } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
+import { isChatter } from '../l2/chatter.ts';
 import { onlyToGroups } from '../to-groups.ts';
 import { queueRises } from './queue-rises.ts';
 
-/**
- * Fewer are what any idle interface without a link is asked to send: DHCP, router solicitations, mDNS.
- * A bridge without ports, as Docker leaves behind, has no link either.
- */
-const CHATTER_PACKETS = 20;
 /** Operational states without a carrier (RFC 2863). */
 const WITHOUT_LINK: ReadonlySet<string> = new Set([
   'down',
@@ -43,7 +40,7 @@ export default defineRule({
       'A few packets a minute on an unused interface or an empty bridge: router solicitations, mDNS, DHCP.',
     references: ['net/sched/sch_generic.c noop_enqueue, dev_deactivate_many (Linux 6.18)'],
   },
-  judge({ link, qdisc, drops }) {
+  judge({ link, qdisc, drops }, window) {
     const queued = new Set(
       (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
     );
@@ -53,7 +50,7 @@ export default defineRule({
       // A link that came back in the window dropped before; one whose queue counted was not without it.
       if (packets === 0 || !isWithoutLink(now) || queued.has(name)) return [];
       const dead = { name, packets, before, now };
-      return isChatter(dead, drops) ? chatter(dead) : loss(dead);
+      return isOnlyChatter(dead, drops, window) ? chatter(dead) : loss(dead, window);
     });
   },
 });
@@ -77,14 +74,14 @@ function chatter({ name, packets }: DeadLink): BenignFinding {
   };
 }
 
-function loss({ name, packets, before, now }: DeadLink): CauseFinding {
+function loss({ name, packets, before, now }: DeadLink, window: JudgeWindow): CauseFinding {
   const sent = rise(before?.txPackets, now.txPackets);
   return {
     kind: 'cause',
     confidence: sent === 0 ? 'certain' : 'likely',
     packets,
     traffic: { packets: packets + sent, what: `packets to be sent through ${name}` },
-    ...(packets < CHATTER_PACKETS ? { severityAtMost: 'notice' as const } : {}),
+    ...(isChatter(packets, window) ? { severityAtMost: 'notice' as const } : {}),
     scope: { interface: name },
     because: [
       {
@@ -130,10 +127,17 @@ function claimsOf(name: string, packets: number): readonly Claim[] {
   ];
 }
 
-/** For groups or everybody, as far as it is known; or so little that it hardly can be anything else. */
-function isChatter({ name, packets }: DeadLink, capture: DropCapture | undefined): boolean {
+/**
+ * For groups or everybody, as far as it is known; or so little that it hardly can be anything else: DHCP, router
+ * solicitations, mDNS. A bridge without ports, as Docker leaves behind, has no link either.
+ */
+function isOnlyChatter(
+  { name, packets }: DeadLink,
+  capture: DropCapture | undefined,
+  window: JudgeWindow,
+): boolean {
   const refused = (capture?.drops ?? []).filter(
     ({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name,
   );
-  return onlyToGroups(refused) ?? packets < CHATTER_PACKETS;
+  return onlyToGroups(refused) ?? isChatter(packets, window);
 }

@@ -12,6 +12,7 @@ const FAMILIES: ReadonlyMap<number, string> = new Map([
   [15, 'device events (udev)'],
   [16, 'generic netlink'],
 ]);
+/** More sockets than these are not named. */
 const NAMED_SOCKETS = 5;
 
 export default defineRule({

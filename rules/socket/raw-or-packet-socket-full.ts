@@ -16,8 +16,9 @@ const RAW_SOCKETS = [
   'rawv6_rcv_skb',
   'raw6_local_deliver',
 ];
-/** Less is missed by any capture that starts or stops. */
+/** Less is missed by any capture that starts or stops: what comes between its opening and its first read. */
 const MISSED_MIN = 10;
+/** More sockets than these are not named. */
 const NAMED_SOCKETS = 3;
 
 export default defineRule({

@@ -23,6 +23,7 @@ interface Refusal {
 
 /** A client that tries again and again does so at least twice a second; scanners go from port to port. */
 const REPEATED_PER_SECOND = 2;
+/** In a short window as many as one client tries in five seconds. */
 const REPEATED_MIN = 10;
 /** The kernel's default; below are the ports of services. */
 const DEFAULT_EPHEMERAL: readonly number[] = [32_768, 60_999];

@@ -33,7 +33,7 @@ function isFull({ queued, backlog }: Listener): boolean {
   return queued > backlog;
 }
 
-/** Full at so large a part of the looks: the program does not keep up, whatever the length of the queue. */
+/** Between always and half of the looks: the program does not keep up, whatever the length of the queue. */
 const BEHIND_SHARE = 0.75;
 /** One look says nothing about how long. */
 const LOOKS_MIN = 2;

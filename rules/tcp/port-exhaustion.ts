@@ -4,7 +4,7 @@ import type { FixStep } from '../../src/model/fix.ts';
 import { defineRule } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
 
-/** connect() tries ports at random: it takes long before the last one is found. */
+/** connect() begins at a random port and tries one after the other (__inet_hash_connect): the last tenth takes long to find. */
 const SHORT_SHARE = 0.9;
 const rangeKey = 'net.ipv4.ip_local_port_range';
 const reuseKey = 'net.ipv4.tcp_tw_reuse';

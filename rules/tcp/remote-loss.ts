@@ -15,14 +15,15 @@ import { rises } from '../protocol-counters.ts';
 import { droppedHere } from './local-loss.ts';
 import { nameOfPeer, retransmitsByPeer, servicePortOf, type RemotePeer } from './peers.ts';
 
-/** Paths through the Internet lose 1 % on good days; 3 % hurts. Of the segments sent for the first time. */
+/** Of the segments sent for the first time. A rule of thumb: 1 % is suspicious, 3 % is bad; this is between. */
 const LOST_SHARE = 0.02;
-/** Any host sends some segments again. */
+/** Any host sends some segments again: the end of each broken connection is a dozen (tcp_retries2 = 15). */
 const LOST_SEGMENTS = 30;
-/** If this host dropped more than such a part of them itself, that is where to look first. */
+/** A tenth may be by chance. If this host dropped more of them itself, that is where to look first. */
 const DROPPED_HERE_SHARE = 0.1;
 /** So large a part makes one peer, or the requests that nobody answers, the matter. */
 const MOST = 0.8;
+/** More peers than these are counted, not named. */
 const NAMED_PEERS = 3;
 
 export default defineRule({

@@ -3,9 +3,9 @@ import type { Sampled } from '../../src/model/check.ts';
 import type { CauseFinding, JudgeWindow } from '../../src/model/rule.ts';
 import { ownEvents, rises } from '../protocol-counters.ts';
 
-/** Of the segments received: below it retransmissions and resets are the small change of any TCP host. */
+/** Of the segments received: a rule of thumb is that one in a hundred sent again is suspicious, three are bad. */
 const NOISE_SHARE = 0.01;
-/** In a handful of segments, a share says nothing. */
+/** So that one in a hundred is a whole segment: in fewer, a share says nothing. */
 const NOISE_SEGMENTS = 100;
 
 interface Share {

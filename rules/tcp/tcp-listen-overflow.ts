@@ -21,6 +21,7 @@ const LOCATIONS = [
   'tcp_rcv_state_process',
   ...COOKIE_LOCATIONS,
 ];
+/** More programs than these are counted, not named. */
 const NAMED_LISTENERS = 3;
 const limitKey = 'net.core.somaxconn';
 

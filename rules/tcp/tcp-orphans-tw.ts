@@ -9,8 +9,8 @@ import { observedRises, rises } from '../protocol-counters.ts';
 
 /** tcp_check_oom() may count an orphan four times, so a quarter can be the limit (netdata: tcp_orphans.conf). */
 const ORPHANS_SHARE = 0.25;
-/** netdata warns from one a second on. */
-const OVERFLOWS_MIN = 5;
+/** netdata warns of queues of TCP from one loss a second on (tcp_listen.conf). */
+const OVERFLOWS_PER_SECOND = 1;
 
 export default defineRule({
   id: 'tcp-orphans-tw',
@@ -31,7 +31,7 @@ export default defineRule({
       'Documentation/networking/ip-sysctl.rst, tcp_max_orphans, tcp_max_tw_buckets',
     ],
   },
-  judge({ snmp, sockstat, sysctl, kernelLog }) {
+  judge({ snmp, sockstat, sysctl, kernelLog }, { seconds }) {
     const findings: Finding[] = [];
     const limit = sysctl?.last.number('net.ipv4.tcp_max_orphans');
     const orphans = peak(sockstat, 'tcpOrphans');
@@ -53,7 +53,7 @@ export default defineRule({
       });
     }
     const overflows = rises(snmp, ['TcpExt.TCPTimeWaitOverflow']);
-    if (overflows >= OVERFLOWS_MIN) {
+    if (overflows > 0 && overflows >= OVERFLOWS_PER_SECOND * seconds) {
       const buckets = sysctl?.last.number('net.ipv4.tcp_max_tw_buckets');
       findings.push({
         ...hint,

@@ -17,8 +17,9 @@ const NAMES = Object.keys(COUNTERS);
 const REASONS = ['TCP_RFC7323_PAWS', 'TCP_RFC7323_TW_PAWS', 'TCP_RFC7323_TSECR'];
 const LOCATIONS = ['tcp_validate_incoming', 'tcp_rcv_synsent_state_process', 'tcp_drop'];
 
-/** Of the segments received: networks that let packets overtake each other give some. */
+/** Of the segments received: networks that let packets overtake each other give some, as with retransmissions (segments.ts). */
 const NOISE_SHARE = 0.01;
+/** Where a loss is critical by its number (rank.ts); in fewer segments a share says nothing. */
 const NOISE_SEGMENTS = 20;
 const recycleKey = 'net.ipv4.tcp_tw_recycle';
 

@@ -12,6 +12,7 @@ const DROPS = 'TcpExt.TCPReqQFullDrop';
 const COOKIES = 'TcpExt.TCPReqQFullDoCookies';
 /** netdata's tcp_listen.conf warns above one a second; less is a burst, or a scan. */
 const COOKIES_PER_SECOND = 1;
+/** A burst that comes once, whatever the length of the window. */
 const COOKIES_MIN = 10;
 const cookiesKey = 'net.ipv4.tcp_syncookies';
 const limitKey = 'net.ipv4.tcp_max_syn_backlog';

@@ -15,6 +15,7 @@ const OPENED = 'TcpExt.TCPFromZeroWindowAdv';
 const REFUSED = ['TcpExt.TCPZeroWindowDrop', 'TcpExt.BeyondWindow'];
 /** Windows that close and open again belong to any transfer that waits for a disk. */
 const STUCK_MIN = 3;
+/** Probes of a window that is closed come one by one; as many in a window are a peer that does not obey. */
 const REFUSED_MIN = 20;
 
 export default defineRule({

@@ -38,6 +38,7 @@ const RCVBUF_BYTES_MAX = 64 * 1024 * 1024;
 /** `net.ipv4.udp_mem` is in pages; 4 KiB is the smallest page there is. */
 const PAGE_BYTES = 4096;
 
+/** A number that people can read: the next larger page of 64 KiB, the largest there is. */
 const ROUND_TO_BYTES = 64 * 1024;
 
 /**

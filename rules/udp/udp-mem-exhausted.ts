@@ -20,8 +20,9 @@ const LOCATIONS = [
   'udp_queue_rcv_skb',
   'udpv6_queue_rcv_skb',
 ];
-/** As full as this, memory is short; the kernel takes it in steps of a page for each socket and CPU. */
+/** As full as this (netdata's tcp_mem.conf says the same of TCP), memory is short; the kernel takes it in steps of a page for each socket and CPU. */
 const FULL_SHARE = 0.9;
+/** More sockets than these are not named. */
 const NAMED_SOCKETS = 3;
 const memKey = 'net.ipv4.udp_mem';
 

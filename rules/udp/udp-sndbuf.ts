@@ -11,8 +11,8 @@ const ERRORS = ['Udp.SndbufErrors', 'Udp6.SndbufErrors'];
 /** Drops after the send buffer that udp_send_skb() counts the same (ENOBUFS). */
 const ON_THE_WAY_OUT =
   /^(?:QDISC_|FQ_|CAKE_|DUALPI2_|TC_EGRESS$|NEIGH_CREATEFAIL$|NETFILTER_DROP$)/;
-/** Any program that sends as fast as it can meets the limit now and then, and waits. */
-const REFUSED_MIN = 10;
+/** netdata warns from here on (udp_errors.conf). Any program that sends as fast as it can meets the limit now and then. */
+const REFUSED_PER_SECOND = 10;
 
 export default defineRule({
   id: 'udp-sndbuf',
@@ -44,7 +44,7 @@ export default defineRule({
       'Programs that send as fast as the line allows, and wait when they are told to (QUIC servers, iperf3).',
     references: ['net/ipv4/udp.c udp_sendmsg, udp_send_skb (Linux 6.18)'],
   },
-  judge({ snmp, drops, qdisc, sysctl }) {
+  judge({ snmp, drops, qdisc, sysctl }, { seconds }) {
     const errors = rises(snmp, ERRORS);
     const later = dropsWhere(
       drops,
@@ -52,7 +52,7 @@ export default defineRule({
     ).packets;
     // With tracefs the drops are those of all namespaces: rather too many are set off than too few.
     const packets = errors - Math.max(later, qdiscDrops(qdisc));
-    if (packets < REFUSED_MIN) return [];
+    if (packets <= 0 || packets < REFUSED_PER_SECOND * seconds) return [];
     const limit = sysctl?.last.text('net.core.wmem_max');
     return [
       {

@@ -201,7 +201,7 @@ function elsewhereOf(
       `The tracepoint sees the whole host and does not say in which network namespace a packet died. ` +
         `No counter of ${here} accounts for these, so they are taken for drops of other namespaces.`,
     others.some(({ details }) => isPlaced(details)) &&
-      'These packets died in other network namespaces.',
+      'These packets died in other network namespaces: `whydrop report --netns all` looks into each.',
     others.some(({ details }) => !isPlaced(details)) &&
       'Some had neither interface nor socket: they are of no known network namespace.',
     unselected > 0 &&

@@ -47,7 +47,11 @@ export async function diagnose(
   const evidence = new Map(collected.evidence);
   if (capture?.reading.status === 'ok' && placed !== undefined) {
     const { notes } = capture.reading;
-    evidence.set(capture.check, { reading: ok(placed.capture, notes), tookMs: capture.tookMs });
+    const { others } = placed;
+    evidence.set(capture.check, {
+      reading: ok({ ...placed.capture, others }, notes),
+      tookMs: capture.tookMs,
+    });
   }
   const judgement = judge(rules, evidence, {
     seconds: collected.seconds,

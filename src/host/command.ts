@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 
 import type { CommandOutput, RunOptions } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
+import { builtIn } from './built-in.ts';
 import { here, type Within } from './visits.ts';
 
 /** Administrators' tools live in sbin, which the PATH of a plain user or of cron often lacks. */
@@ -40,6 +41,8 @@ export async function runCommand(
   within: Within = here,
 ): Promise<Reading<CommandOutput>> {
   const [name] = argv;
+  const own = builtIn(name);
+  if (own !== undefined) return own(within);
   for (const program of new Set([name, ...wrapper.slice(0, 1)])) {
     if (!isInstalled(program)) return unread('absent', `${program}: not installed`);
   }

@@ -2,11 +2,13 @@ import type { CommandOutput, RunOptions } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
 import { mapBounded } from '../model/bounded.ts';
 import type { ClosableView } from './closable.ts';
+import { builtIn } from './built-in.ts';
 import { runCommand } from './command.ts';
 import { unreadFile } from './errno.ts';
 import { listDirectory, readTextFile } from './files.ts';
 import { startHolder, type Holder } from './holder.ts';
 import type { Namespace } from './namespace.ts';
+import { openVisits, type Visits } from './visits.ts';
 
 /** A view on another network namespace than ours. Closing it closes `namespace`. */
 export async function enterNamespace(namespace: Namespace): Promise<Reading<ClosableView>> {
@@ -24,6 +26,7 @@ const FILES_AT_ONCE = 8;
 class NamespaceView implements ClosableView {
   readonly #namespace: Namespace;
   readonly #holder: Holder;
+  #visits: Promise<Reading<Visits>> | undefined;
 
   constructor(namespace: Namespace, holder: Holder) {
     this.#namespace = namespace;
@@ -79,6 +82,13 @@ class NamespaceView implements ClosableView {
   ): Promise<Reading<CommandOutput>> {
     const gone = this.#gone();
     if (gone) return gone;
+    if (builtIn(argv[0]) !== undefined) {
+      // Nobody can do it for us there.
+      const visits = await (this.#visits ??= openVisits());
+      return visits.status === 'ok'
+        ? runCommand(argv, options, [], visits.value.to(this.#namespace.fd))
+        : visits;
+    }
     const output = await runCommand(argv, options, [
       'nsenter',
       `--net=${this.#namespace.path}`,

@@ -12,6 +12,8 @@ export interface DropCapture {
   readonly drops: readonly DropCount[];
   /** Drops that a selection of namespace or interface left out, as far as counted (BPF). Not in `events`. */
   readonly unselected?: number;
+  /** Drops of other network namespaces, where the capture tells and one is under diagnosis. Not in `drops`. */
+  readonly others?: readonly DropCount[];
   /** What would have been a better capture, and why it was not possible. Absent: nothing. */
   readonly unavailable?: readonly { readonly backend: string; readonly reason: string }[];
   /** What sockets told beside the drops (BPF). */

@@ -165,3 +165,55 @@ for (1 .. $rounds) {
 }
 print "$closed\\n";
 `;
+
+/**
+ * A service that works off what has come whenever it is told to, at PORT + 1; by then its queue is nearly full.
+ * Prints how many datagrams it got in all.
+ */
+export const BATCH_SERVICE = `
+use strict; use Socket; my ($port) = @ARGV; my $received = 0;
+my $open = sub { my $p = shift; socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
+  bind($s, sockaddr_in($p, INADDR_ANY)) or die $!; return $s };
+my ($jobs, $calls) = ($open->($port), $open->($port + 1));
+$| = 1; print "ready\\n";
+while (my $from = recv($calls, my $call, 100, 0)) {
+  select(undef, undef, undef, 0.15);
+  while (defined recv($jobs, my $job, 2000, 0x40)) { $received++ }
+  send($calls, $received, 0, $from) or die $!;
+}
+`;
+
+/** Gives it batches of so many datagrams, each when the one before is done. Prints how many it got. */
+export const BATCHES = `
+use strict; use Socket; my ($host, $port, $batches, $size) = @ARGV; my $answer = 0;
+socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
+my ($jobs, $calls) = map { scalar(sockaddr_in($_, inet_aton($host))) } $port, $port + 1;
+for (1 .. $batches) {
+  for (1 .. $size) { defined(send($s, 'x' x 500, 0, $jobs)) or die $! }
+  send($s, 'call', 0, $calls) and recv($s, $answer, 100, 0) or die $!;
+}
+print "$answer\\n";
+`;
+
+/**
+ * One end of a VPN: what is sent into tun0 goes to the other end by UDP, and the other way round. Prints how many
+ * packets went through when told to end.
+ */
+export const VPN = `
+use strict; use Socket; my ($port, $peer) = @ARGV; my $passed = 0;
+open(my $tun, '+<', '/dev/net/tun') or die $!;
+my $request = pack('a16 S x22', 'tun0', 0x1001);
+ioctl($tun, 0x400454ca, $request) or die $!;
+socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
+setsockopt($s, SOL_SOCKET, 33, 4194304) or die $!; # SO_RCVBUFFORCE, as VPN programs are told to
+bind($s, sockaddr_in($port, INADDR_ANY)) or die $!;
+my $to = sockaddr_in($port, inet_aton($peer));
+$SIG{TERM} = sub { print "$passed\\n"; exit 0 };
+$| = 1; print "ready\\n";
+while (1) {
+  my $both = ''; vec($both, $_, 1) = 1 for fileno($tun), fileno($s);
+  select($both, undef, undef, undef);
+  if (vec($both, fileno($tun), 1)) { sysread($tun, my $packet, 2000); send($s, $packet, 0, $to); $passed++ }
+  if (vec($both, fileno($s), 1)) { recv($s, my $packet, 2000, 0); syswrite($tun, $packet); $passed++ }
+}
+`;

@@ -57,6 +57,18 @@ export async function makePair(): Promise<Pair> {
   return { a, b, cleanUp };
 }
 
+/** One more host, with a cable from its eth0 to the interface `port` of the namespace `to`. @returns its namespace */
+export async function addHost(cleanUp: CleanUp, to: string, port: string): Promise<string> {
+  const host = `${to}${port}`;
+  await run(`ip netns add ${host}`);
+  cleanUp.add(() => run(`ip netns del ${host}`));
+  await run(`ip -n ${host} link set lo up`);
+  await run(`ip -n ${to} link add ${port} type veth peer name eth0 netns ${host}`);
+  await run(`ip -n ${to} link set ${port} up`);
+  await run(`ip -n ${host} link set eth0 up`);
+  return host;
+}
+
 export async function macOf(netns: string, name: string): Promise<string> {
   const [link] = JSON.parse(await run(`ip -n ${netns} -j link show ${name}`)) as {
     address: string;

@@ -8,9 +8,7 @@ import type {
   Statement,
   Way,
 } from '../../../checks/firewall.ts';
-import type { Sampled } from '../../../src/model/check.ts';
 import { EtherType } from '../../../src/model/drops.ts';
-import { stoodStill } from '../refusals.ts';
 import type { Packet, PacketAtHook } from './packet.ts';
 import { nameInTable, outcomeOf, workOf, type SetOf } from './statements.ts';
 
@@ -34,10 +32,12 @@ const DEEPEST_JUMP = 16;
  * capture does not tell whether a rule matches, they go both ways; where a rule's counter stood still, past it.
  * Undefined: the rules were not read for that.
  */
-export function walkerOf(firewall: Sampled<Firewall>, steps = STEPS): Walker | undefined {
-  const { policies, matching } = firewall.last;
+export function walkerOf(
+  { rules, policies, matching }: Firewall,
+  steps = STEPS,
+): Walker | undefined {
   if (matching === undefined) return undefined;
-  const ruleset = new Ruleset(firewall, matching, steps);
+  const ruleset = new Ruleset(rules, matching, steps);
   const bases = policies
     .filter(({ backend }) => backend === 'nftables')
     .sort((a, b) => HOOKS.indexOf(a.hook) - HOOKS.indexOf(b.hook) || priorityOf(a) - priorityOf(b));
@@ -127,16 +127,15 @@ class Ruleset {
   stepsLeft: number;
   readonly #chains = new Map<string, Chain>();
 
-  constructor({ first, last }: Sampled<Firewall>, { statements, sets }: Matching, steps: number) {
+  constructor(rules: readonly FirewallRule[], matching: Matching, steps: number) {
+    const { statements, sets, added, untouched } = matching;
     this.stepsLeft = steps;
-    const before = new Map(first.rules.map((rule) => [rule.key, rule]));
-    for (const rule of last.rules) {
-      const earlier = before.get(rule.key);
-      if (stoodStill(earlier, rule)) continue;
+    for (const rule of rules) {
+      if (untouched.has(rule.key)) continue;
       const key = nameInTable(rule, rule.chain);
       const setOf = (name: string) => sets.get(nameInTable(rule, name));
       const chain = this.#chains.get(key) ?? { rules: [], setOf };
-      const isNew = earlier === undefined;
+      const isNew = added.has(rule.key);
       chain.rules.push({ rule, statements: statements.get(rule.key) ?? [], isNew });
       this.#chains.set(key, chain);
     }

@@ -196,9 +196,22 @@ export default [
     lost: notBridged,
   },
   {
+    name: 'a bridge whose frames meet a policy of iptables for routed packets',
+    cause: 'bridge-netfilter',
+    confidence: { bpf: 'certain', tracefs: 'likely' },
+    interface: 'port',
+    scope: { rule: 'iptables-legacy -t filter -P FORWARD DROP' },
+    async setUp(pair) {
+      await bridge(pair);
+      await inside(pair.b, 'iptables-legacy -P FORWARD DROP');
+    },
+    traffic: toNobody,
+    lost: notBridged,
+  },
+  {
     name: 'a source address that no host can have',
     cause: 'bridge-loop-or-bad-mac',
-    confidence: 'certain',
+    confidence: { bpf: 'certain', tracefs: 'possible' },
     alone: 'tracefs knows it by its drops alone',
     setUp: bridge,
     async traffic(pair) {

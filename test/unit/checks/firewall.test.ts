@@ -5,7 +5,9 @@ import { expect, test } from 'vitest';
 
 import firewall, { type Firewall, type FirewallRule } from '../../../checks/firewall.ts';
 import { parseIptablesSave } from '../../../checks/firewall/iptables.ts';
+import { entriesOf } from '../../../checks/firewall/nft-entries.ts';
 import { nftFirewall, parseNftJson } from '../../../checks/firewall/nftables.ts';
+import { parseRuleCounters } from '../../../checks/firewall/rule-counters.ts';
 import { unread, type Reading } from '../../../src/model/reading.ts';
 import { fakeHost, type FakeMachine } from './fake-host.ts';
 import { garbledText } from './garbled-text.ts';
@@ -16,6 +18,7 @@ function fixture(name: string): string {
 }
 
 const nftCommand = 'nft --terse --json list ruleset';
+const countersCommand = 'whydrop-rule-counters';
 const noRuleset = '{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}}]}';
 const emptySaves = { 'iptables-nft-save -c': '', 'ip6tables-nft-save -c': '' };
 
@@ -29,7 +32,10 @@ async function valueOf(machine: FakeMachine): Promise<Firewall> {
   return reading.value;
 }
 
-function nftRule(statements: readonly unknown[], extra: object = {}): Firewall['rules'][number] {
+async function nftRule(
+  statements: readonly unknown[],
+  extra: object = {},
+): Promise<Firewall['rules'][number]> {
   const text = JSON.stringify({
     nftables: [
       {
@@ -39,7 +45,7 @@ function nftRule(statements: readonly unknown[], extra: object = {}): Firewall['
       { rule: { family: 'inet', table: 't', chain: 'c', handle: 2, expr: statements, ...extra } },
     ],
   });
-  const listing = parseNftJson(text);
+  const listing = await parseNftJson(text);
   const [rule] = listing === undefined ? [] : nftFirewall(listing, new Set()).rules;
   if (rule === undefined) throw new Error('no rule');
   return rule;
@@ -111,13 +117,13 @@ test.each([
   ],
   ['no counter', [{ drop: null }], null],
   ['listed without state (nft -s)', [{ counter: null }, { drop: null }], null],
-])('packets of an nft rule: %s', (_, statements, packets) => {
-  expect(nftRule(statements)).toMatchObject({ verdict: 'drop', packets });
+])('packets of an nft rule: %s', async (_, statements, packets) => {
+  expect(await nftRule(statements)).toMatchObject({ verdict: 'drop', packets });
 });
 
-test('a counter object that two rules use tells of neither', () => {
+test('a counter object that two rules use tells of neither', async () => {
   const rule = { family: 'inet', table: 't', chain: 'c', expr: [{ counter: 'n' }, { drop: null }] };
-  const listing = parseNftJson(
+  const listing = await parseNftJson(
     JSON.stringify({
       nftables: [
         { chain: { family: 'inet', table: 't', name: 'c', hook: 'input' } },
@@ -153,12 +159,14 @@ test.each([
   ],
   ['verdict map without', { vmap: { key: 1, data: { set: [[1, { accept: null }]] } } }, 'accept'],
   ['statement of the future', { teleport: { to: 'mars' } }, 'none'],
-])('verdict of an nft rule: %s', (_, statement, verdict) => {
-  expect(nftRule([statement])).toMatchObject({ verdict });
+])('verdict of an nft rule: %s', async (_, statement, verdict) => {
+  expect(await nftRule([statement])).toMatchObject({ verdict });
 });
 
-test('a statement it does not know is shown as it came, and comments are kept apart', () => {
-  const rule = nftRule([{ teleport: { to: 'mars' } }, { drop: null }], { comment: 'a "b" drop' });
+test('a statement it does not know is shown as it came, and comments are kept apart', async () => {
+  const rule = await nftRule([{ teleport: { to: 'mars' } }, { drop: null }], {
+    comment: 'a "b" drop',
+  });
   expect(rule.text).toBe('{"teleport":{"to":"mars"}} drop comment "a "b" drop"');
   expect(rule.comment).toBe('a "b" drop');
 });
@@ -254,7 +262,7 @@ test('an iptables-nft rule has the text of iptables and the handle of nft', asyn
     hooks: [],
     verdict: 'drop',
   });
-  expect(policies.find(({ key }) => key === 'iptables-nft ip filter INPUT policy')).toMatchObject({
+  expect(policies.find(({ key }) => key === 'nftables ip filter INPUT policy')).toMatchObject({
     policy: 'drop',
     packets: 0n,
   });
@@ -339,8 +347,11 @@ test('legacy tables are not asked for when there are none: asking would create t
     },
     { phase: 'first', interfaces: [] },
   );
-  expect(reading).toEqual({ status: 'ok', value: { rules: [], policies: [], unseen: [] } });
-  expect(asked).toEqual([nftCommand]);
+  expect(reading).toEqual({
+    status: 'ok',
+    value: { rules: [], policies: [], packets: new Map(), unseen: [] },
+  });
+  expect(asked).toEqual([countersCommand, nftCommand]);
 });
 
 test('without root: denied', async () => {
@@ -405,18 +416,20 @@ test('an nft that knows no --terse is asked again; one without JSON is malformed
 test('counters: what refuses packets and counts them, under the name of the rule', async () => {
   const value = await valueOf(mixed);
   const counters = new Map(firewall.counters?.(value));
-  expect(counters.get('iptables-nft ip filter INPUT policy')).toBe(0n);
+  expect(counters.get('nftables ip filter INPUT policy')).toBe(0n);
   expect(counters.get('nftables bridge filter FORWARD handle 2')).toBe(0n);
-  expect([...counters.keys()].some((name) => name.includes('f2b-ssh -j RETURN'))).toBe(false);
+  expect(
+    counters.has(String(value.rules.find(({ text }) => text.includes('-j RETURN'))?.key)),
+  ).toBe(false);
 });
 
-test('garbage is never more than left out', () => {
+test('garbage is never more than left out', async () => {
   // Few enough entries that the damage often hits within one and leaves the whole valid.
   const json = fixture('usual.nft-json.txt').replace(/, \{"rule": .*/s, ']}');
-  expect(parseNftJson(json)?.chains.length).toBe(9);
-  fc.assert(
-    fc.property(garbledText(json), garbledText(save), (nft, iptables) => {
-      const listing = parseNftJson(nft);
+  expect((await parseNftJson(json))?.chains.length).toBe(9);
+  await fc.assert(
+    fc.asyncProperty(garbledText(json), garbledText(save), async (nft, iptables) => {
+      const listing = await parseNftJson(nft);
       const listed = listing === undefined ? [] : nftFirewall(listing, new Set()).policies;
       expect(listed.length).toBeLessThanOrEqual(9);
       const { firewall } = parseIptablesSave(iptables, source);
@@ -425,7 +438,7 @@ test('garbage is never more than left out', () => {
   );
 });
 
-test('statements of any shape are never more than left out', () => {
+test('statements of any shape are never more than left out', async () => {
   const names = [
     'match',
     'vmap',
@@ -441,9 +454,156 @@ test('statements of any shape are never more than left out', () => {
     'xt',
   ];
   const statement = fc.dictionary(fc.constantFrom(...names), fc.jsonValue(), { maxKeys: 1 });
-  fc.assert(
-    fc.property(fc.array(statement, { maxLength: 4 }), (statements) => {
-      expect(typeof nftRule(statements).text).toBe('string');
+  await fc.assert(
+    fc.asyncProperty(fc.array(statement, { maxLength: 4 }), async (statements) => {
+      expect(typeof (await nftRule(statements)).text).toBe('string');
     }),
   );
+});
+
+/** What whydrop reads over netlink of the rules in `listing`, with these packets. */
+function counters(chain: string, rules: readonly (readonly [number, number | string | null])[]) {
+  const [family, table, name] = chain.split(' ');
+  return JSON.stringify({ family, table, chain: name, policy: null, rules });
+}
+
+function listing(...handles: readonly number[]): string {
+  return JSON.stringify({
+    nftables: [
+      { chain: { family: 'ip', table: 't', name: 'c', handle: 1, hook: 'input', policy: 'drop' } },
+      { counter: { family: 'ip', table: 't', name: 'mine', packets: 1, bytes: 80 } },
+      ...handles.map((handle) => ({
+        rule: {
+          family: 'ip',
+          table: 't',
+          chain: 'c',
+          handle,
+          expr: [{ counter: handle === 9 ? 'mine' : { packets: 1, bytes: 80 } }, { drop: null }],
+        },
+      })),
+    ],
+  });
+}
+
+/** Reads at both ends of a window, and in it. */
+async function window(first: FakeMachine, within: FakeMachine, last: FakeMachine) {
+  const opening = await firewall.read(fakeHost(first), { phase: 'first', interfaces: [] });
+  if (opening.status !== 'ok') throw new Error(opening.reason);
+  const context = { interfaces: [], first: opening.value };
+  // The listing is asked of the host of the first reading: one machine that changes.
+  Object.assign(first.commands ?? {}, within.commands);
+  await firewall.read(fakeHost(first), { ...context, phase: 'sample' });
+  const closing = await firewall.read(fakeHost(last), { ...context, phase: 'last' });
+  return { opening: opening.value, closing };
+}
+
+test('with counters over netlink, the rules are listed once, in the window', async () => {
+  const { opening, closing } = await window(
+    { commands: { [countersCommand]: counters('ip t c', [[4, 17]]) } },
+    { commands: { [nftCommand]: listing(4) } },
+    { commands: { [countersCommand]: counters('ip t c', [[4, 20]]) } },
+  );
+  expect(opening).toMatchObject({
+    rules: [],
+    packets: new Map([['nftables ip t c handle 4', 17n]]),
+  });
+  expect([...(firewall.counters?.(opening) ?? [])]).toEqual([['nftables ip t c handle 4', 17n]]);
+  expect(closing).toMatchObject({
+    status: 'ok',
+    value: { rules: [{ handle: 4, verdict: 'drop', packets: 20n }], unseen: [] },
+  });
+});
+
+test('a rule that came in after the listing has it made again; one that went is not told of', async () => {
+  const { closing } = await window(
+    {
+      commands: {
+        [countersCommand]: counters('ip t c', [
+          [4, 17],
+          [5, 1],
+        ]),
+      },
+    },
+    { commands: { [nftCommand]: listing(4, 5) } },
+    {
+      commands: {
+        [countersCommand]: counters('ip t c', [
+          [4, 20],
+          [6, 3],
+        ]),
+        [nftCommand]: listing(4, 6),
+      },
+    },
+  );
+  expect(closing).toMatchObject({ value: { rules: [{ handle: 4 }, { handle: 6, packets: 3n }] } });
+  const gone = await window(
+    {
+      commands: {
+        [countersCommand]: counters('ip t c', [
+          [4, 17],
+          [5, 1],
+        ]),
+      },
+    },
+    { commands: { [nftCommand]: listing(4, 5) } },
+    { commands: { [countersCommand]: counters('ip t c', [[4, 20]]) } },
+  );
+  expect(gone.closing).toMatchObject({ value: { rules: [{ handle: 4 }] } });
+});
+
+test('a counter object over netlink', async () => {
+  const object = { family: 'ip', table: 't', counter: 'mine', packets: 8 };
+  const both = `${counters('ip t c', [[9, 'mine']])}\n${JSON.stringify(object)}`;
+  const { closing } = await window(
+    { commands: { [countersCommand]: both } },
+    { commands: { [nftCommand]: listing(9) } },
+    { commands: { [countersCommand]: both } },
+  );
+  expect(closing).toMatchObject({ value: { rules: [{ handle: 9, packets: 8n }] } });
+});
+
+test('iptables-nft without nft has its handles from netlink', async () => {
+  const chain = (packets: number) => ({
+    [countersCommand]: counters('ip filter INPUT', [[7, packets]]),
+  });
+  const save = '*filter\n:INPUT ACCEPT [0:0]\n[1:60] -A INPUT -p udp -j DROP\nCOMMIT\n';
+  const { closing } = await window(
+    { commands: chain(1) },
+    { commands: { 'iptables-nft-save -c': save } },
+    { commands: chain(6) },
+  );
+  expect(closing).toMatchObject({
+    value: {
+      rules: [{ key: 'nftables ip filter INPUT handle 7', packets: 6n }],
+      unseen: ['nft is not installed.'],
+    },
+  });
+});
+
+test('the counters of netlink: garbage is never more than left out', () => {
+  const text = counters('ip t c', [
+    [4, 17],
+    [5, 'x'],
+    [6, null],
+  ]);
+  expect(parseRuleCounters(text)).toMatchObject({ packets: { size: 1 } });
+  fc.assert(
+    fc.property(garbledText(text), (garbled) => {
+      expect(parseRuleCounters(garbled)?.packets.size ?? 0).toBeLessThanOrEqual(3);
+    }),
+  );
+});
+
+test('entries of the JSON of nft, one by one: whatever is in their strings', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.dictionary(fc.string(), fc.jsonValue()), { maxLength: 5 }),
+      (entries) => {
+        const parsed = [...entriesOf(JSON.stringify({ nftables: entries }))];
+        expect(parsed).toEqual(entries.map((entry) => JSON.stringify(entry)));
+      },
+    ),
+  );
+  expect(() => [...entriesOf('{"nftables": [{"rule": {}}')]).toThrow('does not end well');
+  expect(() => [...entriesOf('table ip t {}')]).toThrow('not the JSON of nft');
 });

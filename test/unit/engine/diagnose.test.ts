@@ -232,6 +232,29 @@ test('--iface: what nothing explains on other interfaces is elsewhere; without o
   expect(report.verdict).toBe('ok');
 });
 
+test('rules are shown the drops of other namespaces apart from those of this one', async () => {
+  const watch = capturing(
+    ok(
+      captureOf([
+        { packets: 2, details },
+        { packets: 5, details: { ...details, netns: 7 } },
+      ]),
+    ),
+  );
+  const seen: unknown[] = [];
+  const spy = ruleOf('spy', [], {
+    needs: { watch },
+    judge: (evidence) => {
+      seen.push(evidence['watch']);
+      return [];
+    },
+  });
+  const facts = { netnsInode: 4026532000 };
+  const { elsewhere } = await reportOf({ rules: [spy], checks: [watch], facts });
+  expect(seen).toMatchObject([{ drops: [{ packets: 2 }], others: [{ packets: 5 }] }]);
+  expect(elsewhere.text).toContain('`whydrop report --netns all`');
+});
+
 test('--netns: the capture is asked for that namespace; what it left out is told, not hidden', async () => {
   const asked: unknown[] = [];
   const seen = {

@@ -28,7 +28,6 @@ function ruleOf(text: string, packets: bigint): FirewallRule {
     text,
     owner: null,
     packets,
-    bytes: 0n,
     hooks: ['input'],
     handle: 3,
     position: 1,
@@ -45,6 +44,7 @@ function firewallOf(
   const at = (packets: bigint): Firewall => ({
     rules: [{ ...ruleOf(text, packets), verdict }],
     policies: [],
+    packets: new Map([[text, packets]]),
     unseen: [],
   });
   return sampled(at(1000n), at(1000n + BigInt(rise)));
@@ -74,6 +74,11 @@ describe('nf-conntrack-invalid', () => {
         fixes: [{ id: 'be-liberal', steps: [{ from: '0', to: '1' }] }],
       },
     ]);
+  });
+
+  test('a rule that counted less than nine tenths of them may have dropped others', () => {
+    expect(judge(100, dropsInvalid(90))).toMatchObject([{ confidence: 'certain' }]);
+    expect(judge(100, dropsInvalid(89))).toMatchObject([{ confidence: 'possible' }]);
   });
 
   test('no such rule, or none that could be read: they pass, no fix', () => {

@@ -1,38 +1,19 @@
 import { expect, test } from 'vitest';
-import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Interrupts } from '../../../checks/interrupts.ts';
 import saturation from '../../../rules/cpu/cpu-softirq-saturation.ts';
 import imbalance from '../../../rules/cpu/irq-rss-imbalance.ts';
 import starved from '../../../rules/nic/vm-starved.ts';
 import type { Sampled } from '../../../src/model/check.ts';
 import { causesOf, sampled, softnetRise, window, type CpuRise } from './evidence.ts';
+import { cpuTimes, type CpuLoad } from './example.ts';
 import { cardWindow } from './nic-evidence.ts';
-
-/** Five seconds are 500 ticks. */
-const TICKS = 500;
-
-interface Load {
-  readonly softirq?: number;
-  readonly steal?: number;
-  readonly ticks?: number;
-}
-
-function cpuTimes(loads: readonly Load[]): Sampled<CpuTimes> {
-  const at = (add: boolean): CpuTimes => ({
-    cpus: loads.map(({ softirq = 0, steal = 0, ticks = TICKS }, cpu) => {
-      const since = (rise: number) => 100_000n + BigInt(add ? rise : 0);
-      return { cpu, total: since(ticks), softirq: since(softirq), steal: since(steal) };
-    }),
-  });
-  return sampled(at(false), at(true));
-}
 
 const idle = cardWindow({ driver: 'igb' });
 const ringLoss = { rx_queue_0_drops: 100 };
 const losing = cardWindow({ driver: 'igb', statistics: ringLoss });
 
 function judgeSaturation(
-  loads: readonly Load[],
+  loads: readonly CpuLoad[],
   cpus: readonly CpuRise[],
   card: Partial<typeof losing> = losing,
 ) {
@@ -68,7 +49,7 @@ test('without loss, squeezes make it possible', () => {
   expect(judgeSaturation([{ softirq: 450 }], [squeezed], {})).toHaveLength(1);
 });
 
-test.each<[string, readonly Load[], readonly CpuRise[]]>([
+test.each<[string, readonly CpuLoad[], readonly CpuRise[]]>([
   ['just below the limit', [{ softirq: 399 }], [busy]],
   ['timers, not packets', [{ softirq: 480 }], [{ processed: 4999 }]],
   ['too short to tell', [{ softirq: 49, ticks: 49 }], [busy]],

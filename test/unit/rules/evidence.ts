@@ -1,4 +1,6 @@
 import type { Conntrack } from '../../../checks/conntrack.ts';
+import type { Firewall } from '../../../checks/firewall.ts';
+import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
@@ -32,6 +34,11 @@ export function snmpRise(rises: Counters, sinceBoot = 1000): Sampled<Snmp> {
     ),
   });
   return sampled(at(false), at(true));
+}
+
+/** What was listed, and all of it counted where it counts. */
+export function firewallOf({ rules = [], policies = [] }: Partial<Firewall> = {}): Firewall {
+  return { rules, policies, packets: packetsOf({ rules, policies }), unseen: [] };
 }
 
 export function settings(values: Readonly<Record<string, string | number>>): Sampled<Sysctl> {
@@ -69,6 +76,23 @@ export function linkOf(link: Partial<Link> = {}): Link {
     txWindow: 0n,
     ...link,
   };
+}
+
+/** Interfaces as they are, with what they counted in the window, on top of totals since boot. */
+export function links(of: Readonly<Record<string, Partial<Link>>>): Sampled<Links> {
+  const at = (add: boolean) =>
+    new Map(
+      Object.entries(of).map(([name, link]) => {
+        const counters: readonly (readonly [string, bigint])[] = Object.entries(link)
+          .filter(([, value]) => typeof value === 'bigint')
+          .map(
+            ([key, value]) =>
+              [key, 1000n + (add && typeof value === 'bigint' ? value : 0n)] as const,
+          );
+        return [name, linkOf({ ...link, ...Object.fromEntries<bigint>(counters) })] as const;
+      }),
+    );
+  return sampled({ interfaces: at(false) }, { interfaces: at(true) });
 }
 
 /** Interfaces by name, with what they counted in the window. */
@@ -140,6 +164,16 @@ export function capture(drops: readonly Drop[], hasReasons = true): DropCapture 
       ...drop,
     })),
   };
+}
+
+/** Drops of one kind. */
+export function dropped(
+  reason: string,
+  location: string,
+  packets: number,
+  more: Partial<DropCount> = {},
+): DropCapture {
+  return capture(packets === 0 ? [] : [{ reason, location, packets, ...more }]);
 }
 
 /** What only the BPF capture knows. */

@@ -36,6 +36,23 @@ test('too big, and flows not known: a hint above the pace of path MTU discovery'
   expect(tooBig(100, [flow(100)])).toBeUndefined();
 });
 
+test('TCP of this host learns of a smaller MTU in the middle of a burst; who else goes on does not hear', () => {
+  const sent = (ipProtocol: number, location: string) => {
+    const details = detailsOf({ ipProtocol, topFlows: [flow(200)] });
+    const drops = capture([{ reason: 'NOT_SPECIFIED', location, packets: 200, ...details }]);
+    return pmtuBlackhole.judge({ snmp: snmpRise({ 'Ip6.FragFails': 200 }), drops }, window);
+  };
+  expect(sent(6, 'ip6_fragment')).toMatchObject([{ kind: 'benign' }]);
+  const unknown = capture([{ reason: 'NOT_SPECIFIED', location: 'ip_fragment', packets: 99 }]);
+  const judge = (packets: number) =>
+    pmtuBlackhole.judge({ snmp: snmpRise({ 'Ip.FragFails': packets }), drops: unknown }, window);
+  expect(causesOf(judge(199))).toEqual([]);
+  expect(causesOf(judge(200))).toMatchObject([{ packets: 101, severityAtMost: 'notice' }]);
+  expect(causesOf(sent(17, 'ip6_fragment')).map(severityOf)).toEqual(['warning']);
+  // Forwarded, so it is not of this host.
+  expect(causesOf(sent(6, 'ip6_forward'))).toHaveLength(1);
+});
+
 test.each([
   [25, 0],
   [26, 1],

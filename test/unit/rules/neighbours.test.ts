@@ -126,7 +126,7 @@ test('without drops the counter of the machine tells', () => {
     neighbours,
     drops: undefined,
     sysctl: undefined,
-    snmp: undefined,
+    snmp: snmpRise({}),
     kernelLog: undefined,
   };
   expect(causesOf(neighTableOverflow.judge(evidence, window))).toMatchObject([

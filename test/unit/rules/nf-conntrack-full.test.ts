@@ -31,7 +31,7 @@ function judge({
   firstCount,
   noLimit,
   drops,
-  received,
+  received = {},
   ...rest
 }: Case): CauseFinding | undefined {
   const state = { count: 990, ...(noLimit ? {} : { max: 1000 }), buckets: 1000, ...rest };
@@ -48,7 +48,7 @@ function judge({
     conntrackOf({ ...state, count: firstCount ?? state.count }, at(false)),
     conntrackOf(state, at(true)),
   );
-  const snmp = received && snmpRise(received);
+  const snmp = snmpRise(received);
   return causesOf(rule.judge({ conntrack, drops, snmp, kernelLog: undefined }, window))[0];
 }
 

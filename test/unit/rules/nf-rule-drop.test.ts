@@ -8,6 +8,7 @@ import type {
   Matching,
   Statement,
 } from '../../../checks/firewall.ts';
+import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import rule from '../../../rules/netfilter/nf-rule-drop.ts';
 import type { Sampled } from '../../../src/model/check.ts';
@@ -29,6 +30,8 @@ interface Case {
   readonly seconds?: number;
   /** Read for matching: the texts of rules are taken for what they do. */
   readonly matched?: true;
+  /** Keys of rules whose counter stood still. */
+  readonly untouched?: ReadonlySet<string>;
 }
 
 function judge({
@@ -41,6 +44,7 @@ function judge({
   unseen = [],
   seconds = 5,
   matched,
+  untouched = new Set(),
 }: Case): readonly CauseFinding[] {
   const capture: DropCapture | undefined = drops && {
     backend: 'tracefs',
@@ -60,11 +64,13 @@ function judge({
     {
       firewall: sampled(firewallOf(first, unseen), {
         ...firewallOf(last, unseen),
-        ...(matched && { matching: matchingOf(last) }),
+        ...(matched && { matching: { ...matchingOf(last), untouched } }),
       }),
       drops: capture,
       snmp: ip === null ? undefined : risen<Snmp>({ 'Ip.OutTransmits': 0, ...ip }, {}),
       conntrack: conntrack && risen<Conntrack>(conntrack, { count: 10 }),
+      link: undefined,
+      sysctl: undefined,
     },
     { seconds, foreignNetns: false, severalNetns: true, interfaces: [] },
   );
@@ -76,15 +82,15 @@ function sampled<Value>(first: Value, last: Value): Sampled<Value> {
 }
 
 function firewallOf(entries: Entries, unseen: readonly string[]): Firewall {
-  return {
+  const tables = {
     rules: entries.filter((entry): entry is FirewallRule => 'verdict' in entry),
     policies: entries.filter((entry): entry is FirewallPolicy => 'policy' in entry),
-    unseen,
   };
+  return { ...tables, packets: packetsOf(tables), unseen };
 }
 
 /** Conditions of these tests are ports, or cannot be decided. */
-function matchingOf(entries: Entries): Matching {
+function matchingOf(entries: Entries): Omit<Matching, 'untouched'> {
   const statements = entries.map(({ key, text }): [string, readonly Statement[]] => {
     const [, port] = /udp dport (\d+)/.exec(text) ?? [];
     const conditions: Statement[] =
@@ -98,6 +104,7 @@ function matchingOf(entries: Entries): Matching {
   });
   return {
     statements: new Map(statements),
+    added: new Set(),
     sets: new Map(),
     addresses: { local: ['10.77.0.2'], broadcast: [] },
   };
@@ -166,7 +173,6 @@ function nft(
     owner: null,
     verdict: text.includes('reject') ? 'reject' : 'drop',
     packets,
-    bytes: null,
     ...change,
   };
 }
@@ -196,7 +202,6 @@ function policy(change: Partial<FirewallPolicy> = {}): FirewallPolicy {
     text: 'policy drop',
     owner: null,
     packets: null,
-    bytes: null,
     ...change,
   };
 }
@@ -461,6 +466,8 @@ test('forward, on kernels that count forwarding after the hook', () => {
       },
       snmp,
       conntrack: undefined,
+      link: undefined,
+      sysctl: undefined,
     },
     { seconds: 5, foreignNetns: false, severalNetns: true, interfaces: [] },
   );
@@ -668,10 +675,12 @@ test('what a counter counted is not laid at the door of a look-alike', () => {
 });
 
 test('a rule that counts before its last condition, and counted nothing, is no suspect', () => {
-  const first = [nft('counter udp dport 5000 drop', null, { reached: 9n }), base];
-  expect(judge({ first, drops: [{ packets: 80 }], ip: inputGap(80) })).toMatchObject([
-    { scope: { rule: 'inet filter input: policy drop' } },
-  ]);
+  const early = nft('counter udp dport 5000 drop', null);
+  const drops = [{ packets: 80 }];
+  const ask = (untouched: ReadonlySet<string>) =>
+    judge({ first: [early, base], drops, ip: inputGap(80), matched: true, untouched });
+  expect(ask(new Set())[0]?.means).toContain('One of these');
+  expect(ask(new Set([early.key]))[0]?.means).toContain('Only the policy');
 });
 
 test('what a flow cannot answer is said', () => {

@@ -4,6 +4,7 @@ import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { CpuTimes } from '../../../checks/cpu.ts';
 import type { Nic, Nics } from '../../../checks/ethtool.ts';
 import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Fragments } from '../../../checks/fragments.ts';
 import type { Interrupts } from '../../../checks/interrupts.ts';
 import type { KernelLog } from '../../../checks/kernel-log.ts';
@@ -145,7 +146,6 @@ function firewall(): fc.Arbitrary<Firewall> {
     text: fc.string(),
     owner: fc.option(fc.constant('Docker')),
     packets,
-    bytes: packets,
   } as const;
   const hook = fc.constantFrom(
     'ingress',
@@ -169,7 +169,7 @@ function firewall(): fc.Arbitrary<Firewall> {
     hook,
     policy: fc.constantFrom('accept', 'drop'),
   });
-  return fc.record({
+  const tables = fc.record({
     // Keys are identities.
     rules: fc
       .array(rule)
@@ -179,6 +179,7 @@ function firewall(): fc.Arbitrary<Firewall> {
       .map((policies) => policies.map((policy, key) => ({ ...policy, key: `policy ${key}` }))),
     unseen: fc.array(fc.string(), { maxLength: 2 }),
   });
+  return tables.map((value) => ({ ...value, packets: packetsOf(value) }));
 }
 
 function fragments(): fc.Arbitrary<Fragments> {

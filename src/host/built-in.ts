@@ -1,0 +1,15 @@
+import type { CommandOutput } from '../model/host.ts';
+import type { Reading } from '../model/reading.ts';
+import { readRuleCounters } from './rule-counters.ts';
+import type { Within } from './visits.ts';
+
+/** What we do ourselves but is asked for, and recorded, like a program: it prints what it has read. */
+const builtIns: Readonly<
+  Record<string, ((within: Within) => Promise<Reading<CommandOutput>>) | undefined>
+> = {
+  'whydrop-rule-counters': readRuleCounters,
+};
+
+export function builtIn(name: string) {
+  return builtIns[name];
+}

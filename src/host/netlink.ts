@@ -1,0 +1,146 @@
+import { closeSync } from 'node:fs';
+
+import { ok, unread, type Reading } from '../model/reading.ts';
+import type { Within } from './visits.ts';
+
+/** A socket to the kernel's tables of packet filters, in the network namespace where it was opened. */
+export interface Netlink {
+  /**
+   * Has the kernel list a table. Rejects when it refuses.
+   *
+   * @param type of the request
+   * @param body what follows its header
+   * @param onMessage gets each entry, without its header, and may look at it until it returns
+   */
+  dump(type: number, body: Uint8Array, onMessage: (message: Span) => void): Promise<void>;
+  close(): void;
+}
+
+/** A part of a buffer. To make a Buffer of each attribute of 50,000 rules would take a second. */
+export interface Span {
+  readonly data: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** include/uapi/linux/netlink.h and socket.h */
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0x8_0000;
+const NETLINK_NETFILTER = 12;
+const NLM_F_REQUEST = 1;
+const NLM_F_DUMP = 0x300;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const HEADER_BYTES = 16;
+/** The kernel hands out a dump in pieces of 32 KiB at most (netlink_dump, 6.18). */
+const RECEIVE_BYTES = 64 * 1024;
+
+/** Not `ok` without koffi. */
+export async function openNetlink(within: Within): Promise<Reading<Netlink>> {
+  try {
+    const { default: koffi } = await import('koffi');
+    const libc = koffi.load(null);
+    const socket = libc.func('int socket(int domain, int type, int protocol)') as Socket;
+    const send = libc.func('long send(int fd, const void *data, size_t size, int flags)') as Send;
+    const recv = libc.func('long recv(int fd, _Out_ uint8_t *data, size_t size, int flags)');
+    const fd = within(() => socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+    if (fd < 0) return unread('absent', 'this kernel has no netlink for packet filters');
+    /** In the thread pool: a piece of a long list takes the kernel milliseconds. */
+    const receive = (data: Buffer): Promise<number> =>
+      new Promise((resolve, reject) => {
+        recv.async(fd, data, data.length, 0, (error: unknown, length: number) => {
+          if (error === null && length > 0) resolve(length);
+          else reject(new Error('netlink does not answer'));
+        });
+      });
+    return ok({
+      async dump(type, body, onMessage) {
+        const request = Buffer.alloc(HEADER_BYTES + body.length);
+        request.writeUInt32LE(request.length, 0);
+        request.writeUInt16LE(type, 4);
+        request.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, 6);
+        request.set(body, HEADER_BYTES);
+        if (send(fd, request, request.length, 0) < 0) throw new Error('netlink takes no request');
+        const data = Buffer.alloc(RECEIVE_BYTES);
+        for (;;) {
+          const length = await receive(data);
+          for (let at = 0; at + HEADER_BYTES <= length;) {
+            const end = at + data.readUInt32LE(at);
+            const kind = data.readUInt16LE(at + 4);
+            // Both begin with an error number, which is 0 at a good end.
+            if (kind === NLMSG_DONE || kind === NLMSG_ERROR) {
+              const error = data.readInt32LE(at + HEADER_BYTES);
+              if (error !== 0) throw new Error(`netlink refuses with error ${-error}`);
+              return;
+            }
+            onMessage({ data, start: at + HEADER_BYTES, end });
+            at = aligned(end);
+          }
+        }
+      },
+      close() {
+        closeSync(fd);
+      },
+    });
+  } catch {
+    return unread('absent', 'the optional package koffi is not installed');
+  }
+}
+
+type Socket = (domain: number, type: number, protocol: number) => number;
+type Send = (fd: number, data: Uint8Array, size: number, flags: number) => number;
+
+/** Attributes (struct nlattr), one after the other. */
+export function* attributesIn({ data, start, end }: Span): Iterable<Span & { type: number }> {
+  for (let at = start; at + 4 <= end;) {
+    const length = data.readUInt16LE(at);
+    if (length < 4) return;
+    yield { type: typeAt(data, at), data, start: at + 4, end: at + length };
+    at = aligned(at + length);
+  }
+}
+
+/** The first attribute of that type. */
+export function attributeIn({ data, start, end }: Span, type: number): Span | undefined {
+  for (let at = start; at + 4 <= end;) {
+    const length = data.readUInt16LE(at);
+    if (length < 4) return undefined;
+    if (typeAt(data, at) === type) return { data, start: at + 4, end: at + length };
+    at = aligned(at + length);
+  }
+  return undefined;
+}
+
+function typeAt(data: Buffer, at: number): number {
+  // The upper two bits are flags (NLA_TYPE_MASK).
+  return data.readUInt16LE(at + 2) & 0x3fff;
+}
+
+/** Without the NUL at its end. Empty: no such attribute. */
+export function textIn(message: Span, type: number): string {
+  const value = attributeIn(message, type);
+  return value === undefined ? '' : value.data.toString('utf8', value.start, value.end - 1);
+}
+
+/** Numbers of netfilter are big-endian. */
+export function numberIn(message: Span, type: number): number | undefined {
+  const value = attributeIn(message, type);
+  if (value === undefined) return undefined;
+  const { data, start, end } = value;
+  return end - start === 8 ? Number(data.readBigUInt64BE(start)) : data.readUInt32BE(start);
+}
+
+/** An attribute with text, as the kernel wants it: it ends in NUL. */
+export function textAttribute(type: number, text: string): Buffer {
+  const value = Buffer.from(`${text}\0`);
+  const attribute = Buffer.alloc(aligned(4 + value.length));
+  attribute.writeUInt16LE(4 + value.length, 0);
+  attribute.writeUInt16LE(type, 2);
+  attribute.set(value, 4);
+  return attribute;
+}
+
+function aligned(offset: number): number {
+  return (offset + 3) & ~3;
+}
