@@ -3,6 +3,13 @@ import type { CommandOutput, Host } from '../src/model/host.ts';
 import { ok, unread, type Reading, type Unread } from '../src/model/reading.ts';
 import { parseIptablesSave } from './firewall/iptables.ts';
 import {
+  matchingOf,
+  readMatchable,
+  refusesUncounted,
+  type Matchable,
+  type RulesBefore,
+} from './firewall/matching.ts';
+import {
   nftFirewall,
   parseNftJson,
   type NftListing,
@@ -27,7 +34,21 @@ export type {
   FirewallPolicy,
   FirewallRule,
   Hook,
+  LocalAddresses,
+  Matching,
+  NftSet,
 } from './firewall/ruleset.ts';
+export type {
+  Arm,
+  Atom,
+  Element,
+  Elements,
+  Match,
+  Prefix,
+  Statement,
+  Value,
+  Way,
+} from './firewall/statements.ts';
 
 /** nft takes 5 s and 450 MB for 50,000 rules (nft 1.0.6). */
 const listTimeoutMs = 20_000;
@@ -37,6 +58,9 @@ export default defineCheck<Firewall>({
   title: 'Firewall rules (nftables, iptables)',
   sources: [
     'nft --terse --json list ruleset',
+    'nft --json list maps',
+    'nft --json list sets',
+    'ip -j route show table all type local',
     'nf_tables over netlink (NFT_MSG_GETRULE)',
     'iptables-save -c',
     'ip6tables-save -c',
@@ -59,24 +83,31 @@ export default defineCheck<Firewall>({
       const packets = new Map(counters.value.packets);
       for (const [key, counted] of value.value.packets) packets.set(key, counted);
       const unlisted = { ...value.value, packets };
-      listings.set(unlisted, begun);
+      listings.set(unlisted, { begun, handles: counters.value.handles });
       return ok(unlisted, value.notes);
     }
     const legacy = readLegacyTables(host);
     const listing = first === undefined ? undefined : listings.get(first);
     // Without the counters in the first reading, they are of no use in the last.
     const counters = listing === undefined ? undefined : await readRuleCounters(host);
-    if (listing === undefined || counters?.status !== 'ok') {
-      return firewallOf(await listNfTables(host), await legacy);
+    if (first === undefined || listing === undefined || counters?.status !== 'ok') {
+      const listed = await listNfTables(host);
+      const value = firewallOf(listed, await legacy);
+      if (value.status !== 'ok' || first === undefined) return value;
+      const known =
+        listing === undefined
+          ? new Set(first.rules.map(({ key }) => key))
+          : keysOf(listing.handles);
+      return withMatching(value, listed, { known, packets: first.packets }, value.value.packets);
     }
-    let listed = await listing;
+    let listed = await listing.begun;
     if (listed.status === 'ok' && hasNewRules(counters.value, listed.value)) {
       listed = await listNfTables(host);
     }
-    return firewallOf(
-      listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed,
-      await legacy,
-    );
+    const now =
+      listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed;
+    const before = { known: keysOf(listing.handles), packets: first.packets };
+    return withMatching(firewallOf(now, await legacy), now, before, counters.value.packets);
   },
   // Of rules that are not listed we do not know what they do.
   *counters({ rules, policies, packets }) {
@@ -94,12 +125,20 @@ export default defineCheck<Firewall>({
  * The listing of the rules, for a first reading that was of counters only: it takes 5 s for 50,000 rules, and goes on
  * while the window passes.
  */
-const listings = new WeakMap<Firewall, Promise<Reading<Listed>>>();
+const listings = new WeakMap<Firewall, Listing>();
+
+interface Listing {
+  readonly begun: Promise<Reading<Listed>>;
+  /** When the window began. */
+  readonly handles: Handles;
+}
 
 /** What nf_tables holds. */
 interface Listed extends Tables, Pick<Firewall, 'unseen'> {
   /** Of the rules of each chain (`ip filter INPUT`), in their order. Absent: nft is not there to tell. */
   readonly handles?: Handles;
+  /** What it takes to match packets against rules that do not count, where there are such rules. */
+  readonly matchable?: Matchable;
 }
 
 type Handles = ReadonlyMap<string, readonly (number | undefined)[]>;
@@ -137,8 +176,25 @@ async function listNfTables(host: Host): Promise<Reading<Listed>> {
     rules: save.rules.filter(isManaged),
     policies: save.policies.filter(isManaged),
   };
-  const tables = joined(nftFirewall(listing, managed), withHandles(ofIptables, handles));
-  return ok({ ...tables, unseen: [], handles }, notes);
+  const ofNft = nftFirewall(listing, managed);
+  const listed = { ...joined(ofNft, withHandles(ofIptables, handles)), unseen: [], handles };
+  if (!refusesUncounted(ofNft)) return ok(listed, notes);
+  const listSets = () => runNft(host, ['nft', '--json', 'list', 'sets']);
+  const matchable = await readMatchable(host, listing, listSets);
+  return ok({ ...listed, matchable: matchable.value }, [...notes, ...matchable.notes]);
+}
+
+function withMatching(
+  value: Reading<Firewall>,
+  listed: Reading<Listed>,
+  before: RulesBefore,
+  packets: ReadonlyMap<string, bigint>,
+): Reading<Firewall> {
+  if (value.status !== 'ok' || listed.status !== 'ok') return value;
+  const { matchable } = listed.value;
+  if (matchable === undefined) return value;
+  const matching = matchingOf(matchable, before, { rules: value.value.rules, packets });
+  return { ...value, value: { ...value.value, matching } };
 }
 
 /** What has been counted by now. A rule that is gone since it was listed is left out. */
@@ -215,7 +271,7 @@ async function listRuleset(host: Host): Promise<Reading<NftListing>> {
   // Rules can jump and drop by way of verdict maps: these we must look into.
   const maps = await runNft(host, ['nft', '--json', 'list', 'maps']);
   return maps.status === 'ok'
-    ? ok({ ...listing, verdictMaps: maps.value.verdictMaps })
+    ? ok({ ...listing, verdictMaps: maps.value.verdictMaps.map((map) => ({ elem: [], ...map })) })
     : ok(listing, [`Verdict maps: ${maps.reason}`]);
 }
 
@@ -264,6 +320,14 @@ function managedByIptables(listing: NftListing, save: Tables): ReadonlySet<Table
     if (table !== undefined && !counts) managed.delete(table);
   }
   return managed;
+}
+
+function keysOf(handles: Handles): ReadonlySet<string> {
+  return new Set(
+    [...handles].flatMap(([chain, list]) =>
+      list.flatMap((handle) => (handle === undefined ? [] : ruleKey(chain, handle))),
+    ),
+  );
 }
 
 function handlesOf(rules: readonly NftRule[]): Handles {

@@ -133,7 +133,7 @@ class Recorder extends RecordingView implements RecordingHost {
   }
 
   async kernelLog(): Promise<Reading<readonly string[]>> {
-    const { phase } = this.#tape;
+    const phase = this.#tape.phase.get();
     const result = await this.#live.kernelLog();
     this.#tape.lines.push({ phase, view: 'initial', op: 'kernel-log', key: 'new', result });
     return result;
