@@ -1,5 +1,5 @@
 import { HTTP_CLIENTS, HTTP_SERVER, KNOCKS, UDP_ECHO, UDP_QUERIES } from '../healthy-programs.ts';
-import { client, httpRequests, ping, server } from '../healthy-traffic.ts';
+import { client, httpRequests, ping, server, SHORT_MS } from '../healthy-traffic.ts';
 import { addHost, CleanUp, inside, SENDER, type Pair } from '../network.ts';
 import type { Done, Workload } from '../workload.ts';
 
@@ -89,15 +89,15 @@ async function containerHost(pair: Pair): Promise<void> {
 async function containerTraffic(pair: Pair): Promise<readonly Done[]> {
   const other = `${pair.b}c1`;
   const [published, answers, between, knocks] = await Promise.all([
-    httpRequests(pair, 1500),
-    client(other, 'node', UDP_QUERIES, SENDER, 5300, 1500),
-    client(other, 'node', HTTP_CLIENTS, '10.88.0.2', 80, 1500),
-    client(pair.a, 'node', KNOCKS, '10.88.0.2', 4, 1500),
+    httpRequests(pair, SHORT_MS),
+    client(other, 'node', UDP_QUERIES, SENDER, 5300, SHORT_MS),
+    client(other, 'node', HTTP_CLIENTS, '10.88.0.2', 80, SHORT_MS),
+    client(pair.a, 'node', KNOCKS, '10.88.0.2', 8, SHORT_MS),
   ]);
   return [
     published,
-    { count: answers, what: 'UDP answers to a container', atLeast: 100 },
-    { count: between, what: 'HTTP answers between containers', atLeast: 100 },
+    { count: answers, what: 'UDP answers to a container', atLeast: 25 },
+    { count: between, what: 'HTTP answers between containers', atLeast: 10 },
     { count: knocks, what: 'knocks', atLeast: 5 },
   ];
 }

@@ -1,7 +1,14 @@
 import { start } from '../command.ts';
 import { nstat } from '../counters.ts';
 import { CHATTER, HTTP_SERVER, MDNS_LISTENER } from '../healthy-programs.ts';
-import { client, httpRequests, rxPackets, server, TRAFFIC_MS } from '../healthy-traffic.ts';
+import {
+  client,
+  httpRequests,
+  rxPackets,
+  server,
+  SHORT_MS,
+  TRAFFIC_MS,
+} from '../healthy-traffic.ts';
 import { inside, macOf, makePair, RECEIVER, SENDER, type Pair } from '../network.ts';
 import { ipv4, ipv6 } from '../packets.ts';
 import { sendFrames, sendUdp } from '../traffic.ts';
@@ -68,8 +75,8 @@ async function ipv6Chatter(pair: Pair): Promise<readonly Done[]> {
   );
   const before = await nstat(b, 'Ip6InDiscards');
   const [http] = await Promise.all([
-    httpRequests(pair, 1500),
-    client(a, 'node', CHATTER, SENDER, '10.77.0.255', 1500),
+    httpRequests(pair, SHORT_MS),
+    client(a, 'node', CHATTER, SENDER, '10.77.0.255', SHORT_MS),
     sendFrames(a, 'va', IPV6_ROUNDS * frames.length, ...frames),
   ]);
   const count = (await nstat(b, 'Ip6InDiscards')) - before;
@@ -78,7 +85,7 @@ async function ipv6Chatter(pair: Pair): Promise<readonly Done[]> {
 
 /** A promiscuous capture that ends at so many frames. @returns how many it got, once it has begun */
 async function startCapture(netns: string, frames: number, filter: string) {
-  const tcpdump = `timeout 5 tcpdump -i vb -c ${frames} --immediate-mode -w /dev/null`.split(' ');
+  const tcpdump = `timeout 10 tcpdump -i vb -c ${frames} --immediate-mode -w /dev/null`.split(' ');
   const child = start('ip', ['netns', 'exec', netns, ...tcpdump, filter]);
   await new Promise<void>((resolve, reject) => {
     child.stderr.once('data', () => resolve());
@@ -94,7 +101,7 @@ async function carrierChanges(netns: string): Promise<number> {
 }
 
 const MIRRORED = '020000000077';
-const MIRRORED_FRAMES = 1000;
+const MIRRORED_FRAMES = 500;
 
 export default [
   {
