@@ -1,9 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { defineCheck } from '../src/model/check.ts';
 import type { CommandOutput, Host } from '../src/model/host.ts';
 import { ok, unread, type Reading, type Unread } from '../src/model/reading.ts';
 import { parseIptablesSave } from './firewall/iptables.ts';
+import {
+  matchingOf,
+  readMatchable,
+  refusesUncounted,
+  type Matchable,
+  type RulesBefore,
+} from './firewall/matching.ts';
 import {
   nftFirewall,
   parseNftJson,
@@ -29,7 +34,21 @@ export type {
   FirewallPolicy,
   FirewallRule,
   Hook,
+  LocalAddresses,
+  Matching,
+  NftSet,
 } from './firewall/ruleset.ts';
+export type {
+  Arm,
+  Atom,
+  Element,
+  Elements,
+  Match,
+  Prefix,
+  Statement,
+  Value,
+  Way,
+} from './firewall/statements.ts';
 
 /** nft takes 5 s and 450 MB for 50,000 rules (nft 1.0.6). */
 const listTimeoutMs = 20_000;
@@ -39,6 +58,9 @@ export default defineCheck<Firewall>({
   title: 'Firewall rules (nftables, iptables)',
   sources: [
     'nft --terse --json list ruleset',
+    'nft --json list maps',
+    'nft --json list sets',
+    'ip -j route show table all type local',
     'nf_tables over netlink (NFT_MSG_GETRULE)',
     'iptables-save -c',
     'ip6tables-save -c',
@@ -46,37 +68,46 @@ export default defineCheck<Firewall>({
     'ip6tables-legacy-save -c',
   ],
   timeoutMs: 2 * listTimeoutMs,
-  // The first one starts the listing; the others do nothing.
-  sampleEveryMs: 250,
   async read(host, { phase, first }) {
-    const listing = first === undefined ? undefined : listings.get(first);
-    if (phase === 'sample') {
-      // On most hosts it is done at once; a long one must not hold up the samples of other checks.
-      if (listing !== undefined) await Promise.race([listing(), sleep(LISTING_WAIT_MS)]);
-      return unread('not-applicable', 'The rules are compared over the whole window.');
-    }
-    const legacy = readLegacyTables(host);
-    // Without the counters in the first reading, they are of no use in the last.
-    const counters =
-      phase === 'first' || listing !== undefined ? await readRuleCounters(host) : undefined;
-    if (counters?.status !== 'ok') return firewallOf(await listNfTables(host), await legacy);
-    if (listing === undefined) {
-      const value = firewallOf(nothingListed, await legacy);
+    if (phase === 'first') {
+      const begun = listNfTables(host);
+      // It is waited for later, and may fail before.
+      begun.catch(() => undefined);
+      const [counters, legacy] = await Promise.all([
+        readRuleCounters(host),
+        readLegacyTables(host),
+      ]);
+      if (counters.status !== 'ok') return firewallOf(await begun, legacy);
+      const value = firewallOf(nothingListed, legacy);
       if (value.status !== 'ok') return value;
-      const packets = new Map([...value.value.packets, ...counters.value.packets]);
+      const packets = new Map(counters.value.packets);
+      for (const [key, counted] of value.value.packets) packets.set(key, counted);
       const unlisted = { ...value.value, packets };
-      let listed: Promise<Reading<Listed>> | undefined;
-      listings.set(unlisted, () => (listed ??= listNfTables(host, counters.value.handles)));
+      listings.set(unlisted, { begun, handles: counters.value.handles });
       return ok(unlisted, value.notes);
     }
-    let listed = await listing();
-    if (listed.status === 'ok' && hasNewRules(counters.value, listed.value)) {
-      listed = await listNfTables(host, counters.value.handles);
+    const legacy = readLegacyTables(host);
+    const listing = first === undefined ? undefined : listings.get(first);
+    // Without the counters in the first reading, they are of no use in the last.
+    const counters = listing === undefined ? undefined : await readRuleCounters(host);
+    if (first === undefined || listing === undefined || counters?.status !== 'ok') {
+      const listed = await listNfTables(host);
+      const value = firewallOf(listed, await legacy);
+      if (value.status !== 'ok' || first === undefined) return value;
+      const known =
+        listing === undefined
+          ? new Set(first.rules.map(({ key }) => key))
+          : keysOf(listing.handles);
+      return withMatching(value, listed, { known, packets: first.packets }, value.value.packets);
     }
-    return firewallOf(
-      listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed,
-      await legacy,
-    );
+    let listed = await listing.begun;
+    if (listed.status === 'ok' && hasNewRules(counters.value, listed.value)) {
+      listed = await listNfTables(host);
+    }
+    const now =
+      listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed;
+    const before = { known: keysOf(listing.handles), packets: first.packets };
+    return withMatching(firewallOf(now, await legacy), now, before, counters.value.packets);
   },
   // Of rules that are not listed we do not know what they do.
   *counters({ rules, policies, packets }) {
@@ -91,26 +122,31 @@ export default defineCheck<Firewall>({
 });
 
 /**
- * Lists the rules once, for a first reading that was of counters only: that takes 5 s for 50,000 rules, and is
- * done while the window passes.
+ * The listing of the rules, for a first reading that was of counters only: it takes 5 s for 50,000 rules, and goes on
+ * while the window passes.
  */
-const listings = new WeakMap<Firewall, () => Promise<Reading<Listed>>>();
+const listings = new WeakMap<Firewall, Listing>();
 
-const LISTING_WAIT_MS = 100;
+interface Listing {
+  readonly begun: Promise<Reading<Listed>>;
+  /** When the window began. */
+  readonly handles: Handles;
+}
 
 /** What nf_tables holds. */
 interface Listed extends Tables, Pick<Firewall, 'unseen'> {
-  /** Of the rules of each chain (`ip filter INPUT`), in their order. */
-  readonly handles: Handles;
+  /** Of the rules of each chain (`ip filter INPUT`), in their order. Absent: nft is not there to tell. */
+  readonly handles?: Handles;
+  /** What it takes to match packets against rules that do not count, where there are such rules. */
+  readonly matchable?: Matchable;
 }
 
 type Handles = ReadonlyMap<string, readonly (number | undefined)[]>;
 
 const nothing: Tables = { rules: [], policies: [] };
-const nothingListed: Reading<Listed> = ok({ ...nothing, unseen: [], handles: new Map() });
+const nothingListed: Reading<Listed> = ok({ ...nothing, unseen: [] });
 
-/** @param known for when nft is not there to tell them */
-async function listNfTables(host: Host, known: Handles = new Map()): Promise<Reading<Listed>> {
+async function listNfTables(host: Host): Promise<Reading<Listed>> {
   const native = await listRuleset(host);
   const saves = await Promise.all([
     readIptablesNft(host, 'ip', native),
@@ -129,7 +165,7 @@ async function listNfTables(host: Host, known: Handles = new Map()): Promise<Rea
     // The rules of iptables-nft we have; native ones there may be.
     return saves.every(({ status }) => status !== 'ok')
       ? native
-      : ok({ ...withHandles(save, known), unseen: [native.reason], handles: known }, notes);
+      : ok({ ...save, unseen: [native.reason] }, notes);
   }
   const { value: listing } = native;
   const handles = handlesOf(listing.rules);
@@ -140,24 +176,46 @@ async function listNfTables(host: Host, known: Handles = new Map()): Promise<Rea
     rules: save.rules.filter(isManaged),
     policies: save.policies.filter(isManaged),
   };
-  const tables = joined(nftFirewall(listing, managed), withHandles(ofIptables, handles));
-  return ok({ ...tables, unseen: [], handles }, notes);
+  const ofNft = nftFirewall(listing, managed);
+  const listed = { ...joined(ofNft, withHandles(ofIptables, handles)), unseen: [], handles };
+  if (!refusesUncounted(ofNft)) return ok(listed, notes);
+  const listSets = () => runNft(host, ['nft', '--json', 'list', 'sets']);
+  const matchable = await readMatchable(host, listing, listSets);
+  return ok({ ...listed, matchable: matchable.value }, [...notes, ...matchable.notes]);
+}
+
+function withMatching(
+  value: Reading<Firewall>,
+  listed: Reading<Listed>,
+  before: RulesBefore,
+  packets: ReadonlyMap<string, bigint>,
+): Reading<Firewall> {
+  if (value.status !== 'ok' || listed.status !== 'ok') return value;
+  const { matchable } = listed.value;
+  if (matchable === undefined) return value;
+  const matching = matchingOf(matchable, before, { rules: value.value.rules, packets });
+  return { ...value, value: { ...value.value, matching } };
 }
 
 /** What has been counted by now. A rule that is gone since it was listed is left out. */
-function counted(listed: Listed, { packets }: RuleCounters): Listed {
+function counted(listed: Listed, { packets, handles }: RuleCounters): Listed {
+  const tables = listed.handles === undefined ? withHandles(listed, handles) : listed;
   const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
     if (entry.packets === null) return [entry];
     const counted = packets.get(entry.key);
-    return counted === undefined ? [] : [{ ...entry, packets: counted }];
+    if (counted === undefined) return [];
+    // Most rules met nothing since: a copy of each would be 10 MB for 50,000.
+    return [counted === entry.packets ? entry : { ...entry, packets: counted }];
   };
-  return { ...listed, rules: listed.rules.flatMap(now), policies: listed.policies.flatMap(now) };
+  return { ...listed, rules: tables.rules.flatMap(now), policies: tables.policies.flatMap(now) };
 }
 
 /** Rules came in since they were listed. */
 function hasNewRules({ handles }: RuleCounters, listed: Listed): boolean {
+  if (listed.handles === undefined) return false;
+  const { handles: before } = listed;
   return [...handles].some(([chain, now]) => {
-    const known = new Set(listed.handles.get(chain));
+    const known = new Set(before.get(chain));
     return now.some((handle) => !known.has(handle));
   });
 }
@@ -213,7 +271,7 @@ async function listRuleset(host: Host): Promise<Reading<NftListing>> {
   // Rules can jump and drop by way of verdict maps: these we must look into.
   const maps = await runNft(host, ['nft', '--json', 'list', 'maps']);
   return maps.status === 'ok'
-    ? ok({ ...listing, verdictMaps: maps.value.verdictMaps })
+    ? ok({ ...listing, verdictMaps: maps.value.verdictMaps.map((map) => ({ elem: [], ...map })) })
     : ok(listing, [`Verdict maps: ${maps.reason}`]);
 }
 
@@ -262,6 +320,14 @@ function managedByIptables(listing: NftListing, save: Tables): ReadonlySet<Table
     if (table !== undefined && !counts) managed.delete(table);
   }
   return managed;
+}
+
+function keysOf(handles: Handles): ReadonlySet<string> {
+  return new Set(
+    [...handles].flatMap(([chain, list]) =>
+      list.flatMap((handle) => (handle === undefined ? [] : ruleKey(chain, handle))),
+    ),
+  );
 }
 
 function handlesOf(rules: readonly NftRule[]): Handles {

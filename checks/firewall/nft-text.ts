@@ -11,7 +11,7 @@ export function ruleText(statements: readonly Json[], comment: string | null): s
   return words.join(' ');
 }
 
-function statementText(statement: Json): string {
+export function statementText(statement: Json): string {
   const [name, body] = single(statement) ?? ['', null];
   const write = statementWriters[name];
   // A known name with an unknown body (a newer nft) is as foreign as an unknown name.
@@ -178,7 +178,7 @@ const expressionWriters: Readonly<Record<string, Writer>> = {
   ),
 };
 
-function expressionText(expression: Json): string {
+export function expressionText(expression: Json): string {
   if (!isObject(expression)) {
     return isList(expression)
       ? expression.map((item) => expressionText(item)).join(',')

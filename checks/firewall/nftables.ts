@@ -14,6 +14,7 @@ import {
   type Hook,
   type Verdict,
 } from './ruleset.ts';
+import { armsIn, statementsFor, type Statement } from './statements.ts';
 
 /** What `nft -j list ruleset` lists, before the parts are put together. */
 export interface NftListing {
@@ -23,6 +24,10 @@ export interface NftListing {
   readonly counters: readonly JsonObject[];
   /** Maps with verdicts. Without elements when listed with `--terse`. */
   readonly verdictMaps: readonly JsonObject[];
+  /** Likewise. */
+  readonly sets: readonly JsonObject[];
+  /** What it was read from. */
+  readonly json: string;
 }
 
 /** What is kept of a rule: its JSON takes twenty times the memory, and there may be 50,000. */
@@ -50,28 +55,71 @@ const ENTRIES_PER_TURN = 500;
 
 /** Undefined: not the JSON of nft. Entries of a foreign shape are left out. */
 export async function parseNftJson(text: string): Promise<NftListing | undefined> {
-  const found = { chain: [] as JsonObject[], counter: [] as JsonObject[], map: [] as JsonObject[] };
+  const found = new Map<string, JsonObject[]>();
   const rules: NftRule[] = [];
-  let entries = 0;
   try {
-    for (const entry of entriesOf(text)) {
-      const [kind, body] = single(JSON.parse(entry) as Json) ?? [];
-      if (kind === 'rule' && isObject(body)) rules.push(ruleFrom(body));
-      else if ((kind === 'chain' || kind === 'counter' || kind === 'map') && isObject(body)) {
-        found[kind].push(body);
+    for await (const [kind, body] of objectsIn(text)) {
+      if (kind === 'rule') rules.push(ruleFrom(body));
+      else {
+        const ofKind = found.get(kind);
+        if (ofKind === undefined) found.set(kind, [body]);
+        else ofKind.push(body);
       }
-      entries += 1;
-      if (entries % ENTRIES_PER_TURN === 0) await nextTurn();
     }
   } catch {
     return undefined;
   }
   return {
-    chains: found.chain,
+    chains: found.get('chain') ?? [],
     rules,
-    counters: found.counter,
-    verdictMaps: found.map.filter(({ map }) => map === 'verdict'),
+    counters: found.get('counter') ?? [],
+    verdictMaps: (found.get('map') ?? []).filter(({ map }) => map === 'verdict'),
+    sets: found.get('set') ?? [],
+    json: text,
   };
+}
+
+async function* objectsIn(text: string): AsyncIterable<readonly [kind: string, body: JsonObject]> {
+  let entries = 0;
+  for (const entry of entriesOf(text)) {
+    const [kind, body] = single(JSON.parse(entry) as Json) ?? [];
+    if (kind !== undefined && isObject(body)) yield [kind, body];
+    entries += 1;
+    if (entries % ENTRIES_PER_TURN === 0) await nextTurn();
+  }
+}
+
+/** What each rule does, by its key, and the sets that rules write to (`inet filter banned`). */
+export async function statementsByRule({ json, verdictMaps }: NftListing): Promise<{
+  readonly statements: ReadonlyMap<string, readonly Statement[]>;
+  readonly written: ReadonlySet<string>;
+}> {
+  const arms = new Map(
+    verdictMaps.map((map) => [
+      chainKey(map, textIn(map, 'name')),
+      isList(map.elem) ? armsIn(map.elem) : undefined,
+    ]),
+  );
+  const statements = new Map<string, readonly Statement[]>();
+  const written = new Set<string>();
+  for await (const [kind, rule] of objectsIn(json)) {
+    const handle = numberIn(rule, 'handle');
+    if (kind !== 'rule' || handle === undefined) continue;
+    const list = isList(rule.expr) ? rule.expr : [];
+    const armsOf = (map: string) => arms.get(chainKey(rule, map));
+    const key = ruleKey(chainKey(rule, textIn(rule, 'chain')), handle);
+    statements.set(key, statementsFor(list, armsOf));
+    for (const set of list.flatMap((statement) => setWrittenBy(statement) ?? [])) {
+      written.add(chainKey(rule, set));
+    }
+  }
+  return { statements, written };
+}
+
+/** `{ "set": { "op": "add", "elem": …, "set": "@name" } }` */
+function setWrittenBy(statement: Json): string | undefined {
+  const [name, body] = single(statement) ?? [];
+  return name === 'set' && isObject(body) ? textIn(body, 'set')?.replace(/^@/, '') : undefined;
 }
 
 function ruleFrom(rule: JsonObject): NftRule {
@@ -134,12 +182,15 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
     const chain = chains.get(chainKey(object, textIn(object, 'name')));
     if (chain?.baseHook === undefined || !wanted(tableOf(object))) return [];
     const policy = textIn(object, 'policy') === 'drop' ? 'drop' : 'accept';
+    const priority = numberIn(object, 'prio');
     return [
       {
         key: policyKey(chain.key),
         ...place(chain, null),
         hook: chain.baseHook,
         policy,
+        ...(priority !== undefined && { priority }),
+        ...(object.type === 'nat' && { translates: true }),
         text: `policy ${policy}`,
         // nf_tables counts packets in a base chain only for iptables-nft, and nft does not show it.
         packets: null,

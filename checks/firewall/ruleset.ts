@@ -1,3 +1,5 @@
+import type { Elements, Prefix, Statement } from './statements.ts';
+
 /** What the packet filters of one network namespace hold: rules and chain policies, with their counters. */
 export interface Firewall extends Tables {
   /**
@@ -10,6 +12,36 @@ export interface Firewall extends Tables {
    * these are all rules of the namespace.
    */
   readonly unseen: readonly string[];
+  /**
+   * What it takes to match packets against rules that do not count. In the last reading, and only where there
+   * is such a rule.
+   */
+  readonly matching?: Matching;
+}
+
+export interface Matching {
+  /** Of each rule of nftables, by its key. */
+  readonly statements: ReadonlyMap<string, readonly Statement[]>;
+  /** Keys of rules that were not there when the window began. */
+  readonly added: ReadonlySet<string>;
+  /** Keys of rules whose last counter stood still, wherever in the rule that is: no packet came as far. */
+  readonly untouched: ReadonlySet<string>;
+  /** Sets that rules name, by `family table name`. One that is missing could not be read. */
+  readonly sets: ReadonlyMap<string, NftSet>;
+  /** Absent: could not be read. */
+  readonly addresses?: LocalAddresses;
+}
+
+export interface NftSet {
+  readonly elements: Elements;
+  /** Elements may have gone within the window: they have timeouts, or rules that put them in. */
+  readonly changing: boolean;
+}
+
+/** Destinations that the routes of this namespace take for its own, in any table, and for everybody's in a subnet. */
+export interface LocalAddresses {
+  readonly local: readonly (string | Prefix)[];
+  readonly broadcast: readonly (string | Prefix)[];
 }
 
 /** Rules and policies of one or more sources. */
@@ -68,6 +100,10 @@ export interface FirewallRule extends FirewallEntry {
 
 export interface FirewallPolicy extends FirewallEntry {
   readonly hook: Hook;
+  /** Of the base chain; lower ones come first. Absent: of iptables. */
+  readonly priority?: number;
+  /** The chain translates addresses (type nat). Absent: it does not, or is one of iptables. */
+  readonly translates?: true;
   readonly policy: 'accept' | 'drop';
 }
 
@@ -79,11 +115,11 @@ export type Verdict = 'drop' | 'reject' | 'queue' | 'accept' | 'jump' | 'return'
 
 /** Those that count. */
 export function packetsOf({ rules, policies }: Tables): Map<string, bigint> {
-  return new Map(
-    [...rules, ...policies].flatMap(({ key, packets }) =>
-      packets === null ? [] : [[key, packets] as const],
-    ),
-  );
+  const counted = new Map<string, bigint>();
+  for (const { key, packets } of [...rules, ...policies]) {
+    if (packets !== null) counted.set(key, packets);
+  }
+  return counted;
 }
 
 /** How an entry of nf_tables is known, whoever listed it. @param chain `inet filter input` */

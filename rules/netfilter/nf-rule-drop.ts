@@ -1,11 +1,18 @@
 import conntrack, { type Conntrack } from '../../checks/conntrack.ts';
 import drops from '../../checks/drops.ts';
-import firewall, { type FirewallPolicy, type FirewallRule } from '../../checks/firewall.ts';
+import firewall, {
+  type Firewall,
+  type FirewallPolicy,
+  type FirewallRule,
+  type Matching,
+  type Statement,
+} from '../../checks/firewall.ts';
 import link from '../../checks/link.ts';
 import snmp, { type Snmp } from '../../checks/snmp.ts';
 import sysctl from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
+import { describeFlow } from '../../src/model/describe-flow.ts';
 import { countDrops, type DropCapture } from '../../src/model/drops.ts';
 import {
   defineRule,
@@ -18,6 +25,9 @@ import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
 import { bridgedRefusals, withoutBridged } from './bridged.ts';
 import { conntrackRise } from './conntrack-rise.ts';
+import { conditionsMet, conditionText } from './match/condition-text.ts';
+import type { Flow } from './match/flows.ts';
+import type { Suspect } from './match/suspects.ts';
 import {
   dropReason,
   dropSites,
@@ -35,6 +45,8 @@ import { deduceUncounted, type Deduction } from './uncounted.ts';
 const NAMED_RULES = 10;
 /** Suspects without a counter that a finding names. */
 const NAMED_SUSPECTS = 4;
+/** Expressions of a rule that are named because they could not be decided. */
+const NAMED_EXPRESSIONS = 3;
 
 export default defineRule({
   id: 'nf-rule-drop',
@@ -45,7 +57,7 @@ export default defineRule({
   explain: {
     see: 'Connections to a port time out (drop) or are refused at once (reject). On the host itself a program that sends gets EPERM ("Operation not permitted") when the rule is on the way out.',
     kernel:
-      'Rules of nftables and iptables-nft drop in `nft_do_chain` (on older kernels, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets.',
+      'Rules of nftables and iptables-nft drop in `nft_do_chain` (on older kernels, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets. Which one it was, the BPF capture tells: its flows are matched against the rules (addresses, ports, interfaces, sets, maps), as far as a flow can answer them; connection state, limits and marks it cannot.',
     confirm:
       '`nft list ruleset` or `iptables-save -c` twice, and look which counter moved. For a rule without one: `nft insert rule … meta nftrace set 1`, then `nft monitor trace`.',
     fix: 'If the traffic is wanted, accept it in a rule before the one that drops, with the tool that owns the ruleset (ufw, firewalld, Docker …). It opens the firewall for what it matches. whydrop never changes a firewall.',
@@ -67,11 +79,11 @@ export default defineRule({
     const deduced =
       drops === undefined || snmp === undefined
         ? []
-        : deduceUncounted(refusals, { drops, snmp, conntrack });
+        : deduceUncounted(refusals, { firewall: firewall.last, drops, snmp, conntrack });
     return [
       ...named.map((refuser) => countedFinding(refuser, context)),
       ...(others.length === 0 ? [] : [othersFinding(others, context)]),
-      ...deduced.map((deduction) => deducedFinding(deduction, firewall.last.unseen, context)),
+      ...deduced.map((deduction) => deducedFinding(deduction, firewall.last, context)),
     ];
   },
 });
@@ -124,16 +136,19 @@ function othersFinding(others: readonly CountedRefuser[], context: Context): Cau
 }
 
 function deducedFinding(
-  { suspects, packets, claims, gaps }: Deduction,
-  unseen: readonly string[],
+  { suspects, packets, claims, gaps, flows }: Deduction,
+  { unseen, matching }: Firewall,
   context: Context,
 ): CauseFinding {
   // Policies and rules without a condition first: whatever is not accepted ends there.
   const ranked = [...suspects].sort((a, b) => conditions(a) - conditions(b));
   const [first] = ranked;
+  const only = ranked.length === 1 ? first : undefined;
   const names = ranked.slice(0, NAMED_SUSPECTS).map(({ entry }) => nameOf(entry));
   const more = ranked.length - names.length;
   const list = `${names.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+  const known = (flows ?? []).filter(({ flow }) => flow !== undefined);
+  const isEstimate = known.some(({ drop }) => drop.details?.flowsApproximate === true);
   return {
     ...common(ranked, packets, context),
     confidence: unseen.length === 0 ? 'likely' : 'possible',
@@ -141,22 +156,48 @@ function deducedFinding(
     because: [
       {
         source: 'skb:kfree_skb',
-        text: `${packets} packets were dropped by the firewall, and no counter of a rule accounts for them`,
+        text: `${isEstimate ? 'about ' : ''}${packets} packets were dropped by the firewall, and no counter of a rule accounts for them`,
       },
       ...gaps.map((text) => ({ source: '/proc/net/snmp, /proc/net/snmp6', text })),
-      ...ranked.slice(0, NAMED_SUSPECTS).map(({ entry, because }) => ({
+      ...(only === undefined ? [] : matchObservation(only, known, matching)),
+      ...ranked.slice(0, NAMED_SUSPECTS).map(({ entry, because, undecided }) => ({
         source: sourceOf(entry),
-        text: `${nameOf(entry)}: ${whyUncounted[because]}`,
+        text: `${nameOf(entry)}: ${whyUncounted[because]}${known.length === 0 ? '' : notTold(undecided)}`,
       })),
       ...unseen.map((text) => ({ source: 'firewall', text })),
     ],
     means:
-      ranked.length === 1
-        ? `Only ${list} can have refused these packets; it does not count them itself. It is a fault only if this traffic is wanted.`
+      only !== undefined
+        ? `Only ${describe(only.entry)} can have refused these packets, and it does not count them itself${byOwner(only.entry)}. It is a fault only if this traffic is wanted.`
         : `One of these refused the packets, and none of them counts: ${list}. Add a counter to each rule to see which; a policy can have a last rule with nothing but a counter before it. It is a fault only if this traffic is wanted.`,
-    fixes: ranked.length === 1 && first !== undefined ? [acceptFix(first, false)] : [],
+    fixes: only === undefined ? [] : [acceptFix(only, false)],
     claims,
+    ...(flows !== undefined && { flows: known.flatMap(({ flow }) => flow ?? []) }),
   };
+}
+
+/** How the busiest flow meets the rule. Nothing where the capture tells no flows. */
+function matchObservation(
+  { entry, undecided }: Suspect,
+  [busiest]: readonly Flow[],
+  matching: Matching | undefined,
+): readonly Observation[] {
+  if (busiest?.flow === undefined || matching === undefined) return [];
+  const flow = describeFlow(busiest.flow, busiest.drop);
+  const text =
+    'policy' in entry
+      ? `no rule before the policy refuses ${flow}`
+      : `${flow} ${undecided.length === 0 ? 'meets' : 'may meet'} ${conditionsMet(entry, busiest.packet, matching)}`;
+  return [{ source: 'nft list ruleset', text }];
+}
+
+/** Expressions that a captured flow cannot answer. */
+function notTold(undecided: readonly Statement[]): string {
+  if (undecided.length === 0) return '';
+  const texts = undecided.slice(0, NAMED_EXPRESSIONS).map((statement) => conditionText(statement));
+  const shown = [...new Set(texts)];
+  const more = undecided.length > NAMED_EXPRESSIONS ? ' …' : '';
+  return `; the capture does not tell: ${shown.join(', ')}${more}`;
 }
 
 const whyUncounted: Readonly<Record<UncountedRefuser['because'], string>> = {

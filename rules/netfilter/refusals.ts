@@ -40,8 +40,11 @@ export function refusalsOf({ first, last }: Sampled<Firewall>): Refusals {
   for (const refuser of refusers(last)) {
     const { key, packets } = refuser.entry;
     const earlier = first.packets.get(key);
-    if (packets === null) uncounted.push({ ...refuser, because: 'not counted' });
-    else if (earlier === undefined) uncounted.push({ ...refuser, because: 'new' });
+    if (packets === null) {
+      // Its counter may stand before its last condition.
+      const isUntouched = last.matching?.untouched.has(key) === true;
+      if (!isUntouched) uncounted.push({ ...refuser, because: 'not counted' });
+    } else if (earlier === undefined) uncounted.push({ ...refuser, because: 'new' });
     else if (packets < earlier) uncounted.push({ ...refuser, because: 'counter reset' });
     else if (packets > earlier) {
       counted.push({ ...refuser, packets: rise(earlier, packets), first: earlier, last: packets });

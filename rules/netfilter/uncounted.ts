@@ -1,10 +1,14 @@
 import type { Conntrack } from '../../checks/conntrack.ts';
+import type { Firewall } from '../../checks/firewall.ts';
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Claim } from '../../src/model/rule.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { closeGaps, fits, ipGaps } from './ip-gaps.ts';
+import { addressTypes, flowsOf, type Flow, type Surroundings } from './match/flows.ts';
+import { groupBySuspects, type FlowLeft, type Suspect } from './match/suspects.ts';
+import { walkerOf } from './match/walk.ts';
 import {
   dropReason,
   dropSites,
@@ -12,19 +16,25 @@ import {
   ipHooksOf,
   protocolsOf,
   type Refusals,
-  type UncountedRefuser,
+  type Refuser,
 } from './refusals.ts';
+
+/** Findings for rules that do not count; what all others refused is one more. */
+const NAMED_DEDUCTIONS = 10;
 
 /** Packets that one of these must have refused, because nothing that counts did. */
 export interface Deduction {
-  readonly suspects: readonly UncountedRefuser[];
+  readonly suspects: readonly Suspect[];
   readonly packets: number;
   readonly claims: readonly Claim[];
   /** What the IP layer of this namespace misses. */
   readonly gaps: readonly string[];
+  /** Those that were held against the rules, as far as the capture tells flows apart. Absent: none was. */
+  readonly flows?: readonly Flow[];
 }
 
 interface Evidence {
+  readonly firewall: Firewall;
   readonly drops: DropCapture;
   readonly snmp: Sampled<Snmp>;
   readonly conntrack: Sampled<Conntrack> | undefined;
@@ -33,14 +43,27 @@ interface Evidence {
 /**
  * Lays refused packets at the door of rules and policies without a counter: the captured drops that no
  * counter accounts for, as far as this namespace's IP layer misses packets at the hooks of such a rule.
+ * Which one of several, each flow is asked: what cannot have refused it is no suspect.
  */
 export function deduceUncounted(
   { counted, uncounted }: Refusals,
-  { drops, snmp, conntrack }: Evidence,
+  { firewall, drops, snmp, conntrack }: Evidence,
 ): Deduction[] {
   const reason = dropReason(drops);
   const byConntrack = conntrackRise(conntrack, 'drop');
-  const possible = uncounted.filter((refuser) => couldMatch(refuser, conntrack));
+  const sites = dropSites(drops);
+  const isRefused = (drop: DropCount) =>
+    drop.reason === reason && sites.some(({ location }) => drop.location === location);
+  if (uncounted.length === 0 || !drops.drops.some((drop) => isRefused(drop))) return [];
+
+  const walker = walkerOf(firewall);
+  const invalid = invalidPackets(conntrack);
+  const possible = uncounted.filter(
+    ({ entry }) =>
+      (walker !== undefined && entry.backend === 'nftables') ||
+      invalid !== 0 ||
+      !isForInvalid(entry),
+  );
 
   const gaps = ipGaps(snmp);
   closeGaps(gaps, byConntrack, ['prerouting', 'output'], []);
@@ -52,8 +75,8 @@ export function deduceUncounted(
     closeGaps(gaps, refuser.packets, ipHooksOf(refuser), refuser.protocols);
   }
 
-  const deductions = new Map<string, Deduction>();
-  for (const { location, backends } of dropSites(drops)) {
+  const deductions: Deduction[] = [];
+  for (const { location, backends } of sites) {
     const countersHere = counters.filter(({ entry }) => backends.includes(entry.backend));
     const suspectsHere = possible.filter(({ entry }) => backends.includes(entry.backend));
     const events = drops.drops.filter(
@@ -61,43 +84,126 @@ export function deduceUncounted(
     );
     let left = unaccounted(events, countersHere) - (location === HOOK_LOCATION ? byConntrack : 0);
     for (const protocol of new Set(gaps.map((gap) => gap.protocol))) {
+      const ofProtocol = events.filter((drop) => drop.protocol === protocol);
       let leftOfProtocol = unaccounted(
-        events.filter((drop) => drop.protocol === protocol),
+        ofProtocol,
         countersHere.filter(({ protocols }) => protocols.length === 1 && protocols[0] === protocol),
       );
+      const typesOf = addressTypes(protocol, firewall.matching?.addresses);
+      const flows = flowsLeft(ofProtocol, { typesOf, invalid });
       for (const gap of gaps.filter((gap) => gap.protocol === protocol)) {
-        const suspects = suspectsHere.filter((refuser) =>
-          fits(gap, ipHooksOf(refuser), protocolsOf(refuser)),
-        );
-        const packets = Math.min(left, leftOfProtocol, gap.packets);
-        if (suspects.length === 0 || packets <= 0) continue;
-        left -= packets;
-        leftOfProtocol -= packets;
-        const key = suspects.map(({ entry }) => entry.key).join('\n');
-        const sofar = deductions.get(key);
-        deductions.set(key, {
+        const isHere = (refuser: Refuser) => fits(gap, ipHooksOf(refuser), protocolsOf(refuser));
+        const suspects = suspectsHere.filter((refuser) => isHere(refuser));
+        let leftOfGap = Math.min(left, leftOfProtocol, gap.packets);
+        if (suspects.length === 0 || leftOfGap <= 0) continue;
+        const groups = groupBySuspects(flows, {
+          hooks: gap.hooks,
           suspects,
-          packets: packets + (sofar?.packets ?? 0),
-          claims: [...(sofar?.claims ?? []), { reason, location, protocol, packets }],
-          gaps: [...(sofar?.gaps ?? []), gap.text],
+          counters: countersHere.filter((refuser) => isHere(refuser)),
+          walker,
         });
+        for (const group of groups) {
+          const taken = takePackets(group.flows, leftOfGap);
+          const packets = [...taken.values()].reduce((sum, count) => sum + count, 0);
+          if (packets === 0) continue;
+          left -= packets;
+          leftOfProtocol -= packets;
+          leftOfGap -= packets;
+          deductions.push({
+            suspects: group.suspects,
+            packets,
+            claims: [...taken].map(([drop, count]) => ({ ...claimOf(drop), packets: count })),
+            gaps: [gap.text],
+            ...(group.matched && { flows: group.flows.map(({ flow }) => flow) }),
+          });
+        }
       }
     }
   }
-  return [...deductions.values()].sort((a, b) => b.packets - a.packets);
+  return joined(deductions);
 }
 
-/** A rule for packets that conntrack calls invalid cannot have refused any when it called none so. */
-function couldMatch(
-  { entry }: UncountedRefuser,
-  conntrack: Sampled<Conntrack> | undefined,
-): boolean {
-  const wantsInvalid = /(^| )(ct state invalid|--(ct)?state INVALID)( |$)/.test(entry.text);
-  return !(
-    wantsInvalid &&
-    conntrack?.last.counters.has('invalid') === true &&
-    conntrackRise(conntrack, 'invalid') === 0
+/** The flows that the capture knows come first, busiest first. */
+function flowsLeft(drops: readonly DropCount[], surroundings: Surroundings): readonly FlowLeft[] {
+  const isKnown = ({ flow }: FlowLeft) => Number(flow.flow !== undefined);
+  return drops
+    .flatMap((drop) => flowsOf(drop, surroundings))
+    .map((flow) => ({ flow, left: flow.packets }))
+    .sort((a, b) => isKnown(b) - isKnown(a) || b.left - a.left);
+}
+
+/** How many were taken, by kind of drop. */
+function takePackets(flows: readonly FlowLeft[], most: number): ReadonlyMap<DropCount, number> {
+  const taken = new Map<DropCount, number>();
+  let left = most;
+  for (const each of flows) {
+    const packets = Math.min(each.left, left);
+    if (packets === 0) continue;
+    each.left -= packets;
+    left -= packets;
+    taken.set(each.flow.drop, packets + (taken.get(each.flow.drop) ?? 0));
+  }
+  return taken;
+}
+
+function claimOf({ reason, location, protocol, details }: DropCount): Claim {
+  return {
+    reason,
+    location,
+    protocol,
+    ...(details !== undefined && details.interface !== null && { interface: details.interface }),
+    ...(details !== undefined && details.ipProtocol !== null && { ipProtocol: details.ipProtocol }),
+  };
+}
+
+/** One for the same suspects; all beyond the biggest few in one. */
+function joined(deductions: readonly Deduction[]): Deduction[] {
+  const bySuspects = joinedBy(deductions, ({ suspects, flows }) =>
+    [flows !== undefined, ...suspects.map(({ entry }) => entry.key)].join('\n'),
   );
+  const ranked = bySuspects.sort((a, b) => b.packets - a.packets);
+  return [
+    ...ranked.slice(0, NAMED_DEDUCTIONS),
+    ...joinedBy(ranked.slice(NAMED_DEDUCTIONS), () => 'others'),
+  ];
+}
+
+function joinedBy(
+  deductions: readonly Deduction[],
+  keyOf: (deduction: Deduction) => string,
+): Deduction[] {
+  const all = new Map<string, Deduction>();
+  for (const deduction of deductions) {
+    const key = keyOf(deduction);
+    const one = all.get(key);
+    all.set(key, one === undefined ? deduction : sumOf(one, deduction));
+  }
+  return [...all.values()];
+}
+
+function sumOf(a: Deduction, b: Deduction): Deduction {
+  const known = new Set(a.suspects.map(({ entry }) => entry.key));
+  const flows =
+    a.flows === undefined || b.flows === undefined ? undefined : [...a.flows, ...b.flows];
+  return {
+    suspects: [...a.suspects, ...b.suspects.filter(({ entry }) => !known.has(entry.key))],
+    packets: a.packets + b.packets,
+    claims: [...a.claims, ...b.claims],
+    gaps: [...new Set([...a.gaps, ...b.gaps])],
+    ...(flows !== undefined && { flows }),
+  };
+}
+
+/** ICMP errors that belong to no connection are counted as errors (nf_conntrack_handle_icmp). */
+function invalidPackets(conntrack: Sampled<Conntrack> | undefined): number | undefined {
+  return conntrack?.last.counters.has('invalid') === true
+    ? conntrackRise(conntrack, 'invalid') + conntrackRise(conntrack, 'error')
+    : undefined;
+}
+
+/** Only for packets that conntrack calls invalid, which it counts. */
+function isForInvalid({ text }: Refuser['entry']): boolean {
+  return /(^| )(ct state invalid|--(ct)?state INVALID)( |$)/.test(text);
 }
 
 /** Captured drops that no counter accounts for. Those at the edges of the window may be in either. */

@@ -12,7 +12,14 @@ import { severityOf } from './rank.ts';
 import { reconcile } from './reconcile.ts';
 import { suppressionOf, type SuppressOptions } from './suppress.ts';
 import { verdictOf } from './verdict.ts';
-import { flowsOf, inProportion, interfaceOf, ownerOf, whereaboutsOf } from './whereabouts.ts';
+import {
+  flowsOf,
+  inProportion,
+  interfaceOf,
+  ofFlows,
+  ownerOf,
+  whereaboutsOf,
+} from './whereabouts.ts';
 
 export interface ReportOptions
   extends SuppressOptions, Pick<CollectOptions, 'seconds' | 'capture' | 'interfaces'> {
@@ -108,7 +115,8 @@ function causesOf(
 ): UnrankedCause[] {
   return findings.flatMap(({ rule, finding }) => {
     if (finding.kind !== 'cause') return [];
-    const drops = inProportion(sources.get(finding) ?? new Map(), finding.packets);
+    const own = ofFlows(sources.get(finding) ?? new Map(), finding.flows);
+    const drops = inProportion(own, finding.packets);
     const seenOn = interfaceOf(drops);
     const owner = ownerOf(drops, owners);
     return {

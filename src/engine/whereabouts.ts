@@ -1,10 +1,5 @@
-import {
-  EtherType,
-  type DropCapture,
-  type DropCount,
-  type DropFlow,
-  type SocketOwner,
-} from '../model/drops.ts';
+import { describeFlow } from '../model/describe-flow.ts';
+import type { DropCapture, DropCount, DropFlow, SocketOwner } from '../model/drops.ts';
 import type { ReportFlow, Whereabouts } from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 
@@ -17,6 +12,18 @@ const NAMED_NAMESPACES = 3;
 const NAMED_FLOWS = 3;
 
 type Sources = ReadonlyMap<DropCount, number>;
+
+/** The same drops, with no other flows than these. Absent: all. */
+export function ofFlows(sources: Sources, flows: readonly DropFlow[] | undefined): Sources {
+  if (flows === undefined) return sources;
+  return new Map(
+    [...sources].map(([drop, count]) => {
+      if (drop.details === undefined) return [drop, count];
+      const topFlows = drop.details.topFlows.filter((flow) => flows.includes(flow));
+      return [{ ...drop, details: { ...drop.details, topFlows } }, count];
+    }),
+  );
+}
 
 /**
  * Drops at the edges of the window are claimed too, without being among the packets of the cause: where
@@ -150,33 +157,3 @@ function busiestFlows(sources: Sources): ReportFlow[] {
       ...(approximate && { approximate }),
     }));
 }
-
-function describeFlow(flow: DropFlow, { protocol, details }: DropCount): string {
-  const { source, destination, ports, vlan } = flow;
-  const kind = protocol === EtherType.ARP ? arpKind(flow) : ipKind(flow, details?.ipProtocol);
-  return `${vlan === undefined ? '' : `VLAN ${vlan} `}${kind}${endpoint(source, ports?.source)} → ${endpoint(destination, ports?.destination)}`;
-}
-
-function arpKind({ arpOperation }: DropFlow): string {
-  if (arpOperation === 1) return 'ARP request ';
-  return arpOperation === 2 ? 'ARP reply ' : 'ARP ';
-}
-
-function ipKind({ icmp }: DropFlow, ipProtocol: number | null | undefined): string {
-  if (ipProtocol === null || ipProtocol === undefined) return '';
-  const name = PROTOCOLS.get(ipProtocol) ?? `IP protocol ${ipProtocol} `;
-  return icmp === undefined ? name : `${name}type ${icmp.type} code ${icmp.code} `;
-}
-
-function endpoint(address: string, port: DropFlow['packets'] | undefined): string {
-  if (port === undefined) return address;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-const PROTOCOLS: ReadonlyMap<number, string> = new Map([
-  [1, 'ICMP '],
-  [6, 'TCP '],
-  [17, 'UDP '],
-  [58, 'ICMPv6 '],
-  [132, 'SCTP '],
-]);

@@ -9,6 +9,7 @@ import type {
   View,
 } from '../model/host.ts';
 import { ok, type Reading } from '../model/reading.ts';
+import { CurrentPhase } from './current-phase.ts';
 import {
   RECORDING_FORMAT,
   type RecordedOptions,
@@ -44,7 +45,7 @@ export function recordHost(live: Host, options: RecordOptions): RecordingHost {
 
 /** What was read so far. */
 class Tape {
-  phase: Phase = 'facts';
+  readonly phase = new CurrentPhase();
   readonly lines: RecordingLine[] = [];
 }
 
@@ -95,7 +96,7 @@ class RecordingView implements View {
 
   /** Taken before the reading: one that ends late still belongs to the phase that asked for it. */
   #place(): { phase: Phase; view: ViewName } {
-    return { phase: this.#tape.phase, view: this.#name };
+    return { phase: this.#tape.phase.get(), view: this.#name };
   }
 }
 
@@ -117,7 +118,7 @@ class Recorder extends RecordingView implements RecordingHost {
   }
 
   beginPhase(phase: Phase): void {
-    this.#tape.phase = phase;
+    this.#tape.phase.begin(phase);
     this.#live.beginPhase(phase);
   }
 
@@ -132,14 +133,14 @@ class Recorder extends RecordingView implements RecordingHost {
   }
 
   async kernelLog(): Promise<Reading<readonly string[]>> {
-    const { phase } = this.#tape;
+    const phase = this.#tape.phase.get();
     const result = await this.#live.kernelLog();
     this.#tape.lines.push({ phase, view: 'initial', op: 'kernel-log', key: 'new', result });
     return result;
   }
 
   async startCapture(options: CaptureOptions): Promise<Reading<RunningCapture>> {
-    const place = { phase: this.#tape.phase, view: 'namespace', key: 'drops' } as const;
+    const place = { phase: this.#tape.phase.get(), view: 'namespace', key: 'drops' } as const;
     const { lines } = this.#tape;
     const started = await this.#live.startCapture(options);
     if (started.status !== 'ok') {

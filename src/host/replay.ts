@@ -1,5 +1,6 @@
 import type { CommandOutput, Host, HostFacts, Phase, RunningCapture, View } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
+import { CurrentPhase } from './current-phase.ts';
 import type { Recording } from './parse-recording.ts';
 import type {
   RecordedReading,
@@ -28,7 +29,7 @@ type ResultOf<O extends Op> = Extract<RecordedReading, { op: O }>['result'];
 
 /** The answers of a recording: by phase, view, operation and key, several of one place in order. */
 class Answers {
-  phase: Phase = 'facts';
+  readonly phase = new CurrentPhase();
   readonly #queues = new Map<string, { readings: RecordedReading[]; next: number }>();
 
   constructor(readings: readonly RecordedReading[]) {
@@ -46,7 +47,7 @@ class Answers {
     view: ViewName,
     op: O,
     key: string | readonly string[],
-    phase = this.phase,
+    phase = this.phase.get(),
   ): ResultOf<O> {
     const queue = this.#queues.get(placeOf(phase, view, op, key));
     const reading = queue?.readings[Math.min(queue.next, queue.readings.length - 1)];
@@ -111,7 +112,7 @@ class Replay extends ReplayView implements ReplayHost {
   }
 
   beginPhase(phase: Phase): void {
-    this.#answers.phase = phase;
+    this.#answers.phase.begin(phase);
   }
 
   /** Moves the clock to the end of the recorded wait, however long the wait that is asked for. */
@@ -129,7 +130,7 @@ class Replay extends ReplayView implements ReplayHost {
   }
 
   async startCapture(): Promise<Reading<RunningCapture>> {
-    const { phase } = this.#answers;
+    const phase = this.#answers.phase.get();
     const started = this.#answers.answer('namespace', 'capture-start', 'drops');
     if (started.status !== 'ok') return started;
     return ok(

@@ -1,4 +1,5 @@
 import type { AnyCheck, EvidenceOf } from './check.ts';
+import type { DropFlow } from './drops.ts';
 import type { Fix } from './fix.ts';
 
 export type Checks = Readonly<Record<string, AnyCheck>>;
@@ -86,6 +87,8 @@ export interface CauseFinding {
   readonly fixes: readonly Fix[];
   /** Captured drops that this cause accounts for. */
   readonly claims: readonly Claim[];
+  /** Of these drops, the flows that are its own, where it tells those of one kind apart. Absent: all. */
+  readonly flows?: readonly DropFlow[];
   /** Packets lost without a drop event: before there was an skb (NIC ring, hardware), or where the kernel traces nothing. */
   readonly beforeEvents?: true;
   /**

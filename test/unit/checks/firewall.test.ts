@@ -351,7 +351,7 @@ test('legacy tables are not asked for when there are none: asking would create t
     status: 'ok',
     value: { rules: [], policies: [], packets: new Map(), unseen: [] },
   });
-  expect(asked).toEqual([countersCommand, nftCommand]);
+  expect(asked.sort()).toEqual([nftCommand, countersCommand]);
 });
 
 test('without root: denied', async () => {
@@ -461,10 +461,11 @@ test('statements of any shape are never more than left out', async () => {
   );
 });
 
-/** What whydrop reads over netlink of the rules in `listing`, with these packets. */
-function counters(chain: string, rules: readonly (readonly [number, number | string | null])[]) {
+/** What whydrop reads over netlink of one chain: packets by handle. */
+function counters(chain: string, rules: Readonly<Record<number, number | string | null>>): string {
   const [family, table, name] = chain.split(' ');
-  return JSON.stringify({ family, table, chain: name, policy: null, rules });
+  const counted = Object.entries(rules).map(([handle, packets]) => [Number(handle), packets]);
+  return JSON.stringify({ family, table, chain: name, policy: null, rules: counted });
 }
 
 function listing(...handles: readonly number[]): string {
@@ -485,27 +486,35 @@ function listing(...handles: readonly number[]): string {
   });
 }
 
-/** Reads at both ends of a window, and in it. */
-async function window(first: FakeMachine, within: FakeMachine, last: FakeMachine) {
-  const opening = await firewall.read(fakeHost(first), { phase: 'first', interfaces: [] });
+/** Reads at both ends of a window, with what the commands print then. */
+async function window(
+  first: NonNullable<FakeMachine['commands']>,
+  last: NonNullable<FakeMachine['commands']>,
+) {
+  const interfaces: readonly string[] = [];
+  const opening = await firewall.read(fakeHost({ commands: first }), {
+    phase: 'first',
+    interfaces,
+  });
   if (opening.status !== 'ok') throw new Error(opening.reason);
-  const context = { interfaces: [], first: opening.value };
-  // The listing is asked of the host of the first reading: one machine that changes.
-  Object.assign(first.commands ?? {}, within.commands);
-  await firewall.read(fakeHost(first), { ...context, phase: 'sample' });
-  const closing = await firewall.read(fakeHost(last), { ...context, phase: 'last' });
+  const closing = await firewall.read(fakeHost({ commands: last }), {
+    phase: 'last',
+    first: opening.value,
+    interfaces,
+  });
   return { opening: opening.value, closing };
 }
 
-test('with counters over netlink, the rules are listed once, in the window', async () => {
+const IN_CHAIN = 'ip t c';
+
+test('with counters over netlink, the rules are listed once', async () => {
   const { opening, closing } = await window(
-    { commands: { [countersCommand]: counters('ip t c', [[4, 17]]) } },
-    { commands: { [nftCommand]: listing(4) } },
-    { commands: { [countersCommand]: counters('ip t c', [[4, 20]]) } },
+    { [countersCommand]: counters(IN_CHAIN, { 4: 17 }), [nftCommand]: listing(4) },
+    { [countersCommand]: counters(IN_CHAIN, { 4: 20 }) },
   );
   expect(opening).toMatchObject({
     rules: [],
-    packets: new Map([['nftables ip t c handle 4', 17n]]),
+    packets: new Map([[`nftables ip t c handle 4`, 17n]]),
   });
   expect([...(firewall.counters?.(opening) ?? [])]).toEqual([['nftables ip t c handle 4', 17n]]);
   expect(closing).toMatchObject({
@@ -514,64 +523,39 @@ test('with counters over netlink, the rules are listed once, in the window', asy
   });
 });
 
-test('a rule that came in after the listing has it made again; one that went is not told of', async () => {
-  const { closing } = await window(
-    {
-      commands: {
-        [countersCommand]: counters('ip t c', [
-          [4, 17],
-          [5, 1],
-        ]),
-      },
-    },
-    { commands: { [nftCommand]: listing(4, 5) } },
-    {
-      commands: {
-        [countersCommand]: counters('ip t c', [
-          [4, 20],
-          [6, 3],
-        ]),
-        [nftCommand]: listing(4, 6),
-      },
-    },
-  );
-  expect(closing).toMatchObject({ value: { rules: [{ handle: 4 }, { handle: 6, packets: 3n }] } });
-  const gone = await window(
-    {
-      commands: {
-        [countersCommand]: counters('ip t c', [
-          [4, 17],
-          [5, 1],
-        ]),
-      },
-    },
-    { commands: { [nftCommand]: listing(4, 5) } },
-    { commands: { [countersCommand]: counters('ip t c', [[4, 20]]) } },
-  );
-  expect(gone.closing).toMatchObject({ value: { rules: [{ handle: 4 }] } });
+test('a rule that came in after the listing has it made again; one that went is left out', async () => {
+  const opening = {
+    [countersCommand]: counters(IN_CHAIN, { 4: 17, 5: 1 }),
+    [nftCommand]: listing(4, 5),
+  };
+  const came = await window(opening, {
+    [countersCommand]: counters(IN_CHAIN, { 4: 20, 5: 1, 6: 3 }),
+    [nftCommand]: listing(4, 5, 6),
+  });
+  expect(came.closing).toMatchObject({
+    value: { rules: [{ handle: 4 }, { handle: 5 }, { handle: 6, packets: 3n }] },
+  });
+  const went = await window(opening, { [countersCommand]: counters(IN_CHAIN, { 4: 20 }) });
+  expect(went.closing).toMatchObject({ value: { rules: [{ handle: 4 }] } });
 });
 
 test('a counter object over netlink', async () => {
-  const object = { family: 'ip', table: 't', counter: 'mine', packets: 8 };
-  const both = `${counters('ip t c', [[9, 'mine']])}\n${JSON.stringify(object)}`;
+  const object = (packets: number) =>
+    JSON.stringify({ family: 'ip', table: 't', counter: 'mine', packets });
+  const rule = counters(IN_CHAIN, { 9: 'mine' });
   const { closing } = await window(
-    { commands: { [countersCommand]: both } },
-    { commands: { [nftCommand]: listing(9) } },
-    { commands: { [countersCommand]: both } },
+    { [countersCommand]: `${rule}\n${object(2)}`, [nftCommand]: listing(9) },
+    { [countersCommand]: `${rule}\n${object(8)}` },
   );
   expect(closing).toMatchObject({ value: { rules: [{ handle: 9, packets: 8n }] } });
 });
 
 test('iptables-nft without nft has its handles from netlink', async () => {
-  const chain = (packets: number) => ({
-    [countersCommand]: counters('ip filter INPUT', [[7, packets]]),
+  const counted = (packets: number) => ({
+    [countersCommand]: counters('ip filter INPUT', { 7: packets }),
   });
   const save = '*filter\n:INPUT ACCEPT [0:0]\n[1:60] -A INPUT -p udp -j DROP\nCOMMIT\n';
-  const { closing } = await window(
-    { commands: chain(1) },
-    { commands: { 'iptables-nft-save -c': save } },
-    { commands: chain(6) },
-  );
+  const { closing } = await window({ ...counted(1), 'iptables-nft-save -c': save }, counted(6));
   expect(closing).toMatchObject({
     value: {
       rules: [{ key: 'nftables ip filter INPUT handle 7', packets: 6n }],
@@ -581,11 +565,7 @@ test('iptables-nft without nft has its handles from netlink', async () => {
 });
 
 test('the counters of netlink: garbage is never more than left out', () => {
-  const text = counters('ip t c', [
-    [4, 17],
-    [5, 'x'],
-    [6, null],
-  ]);
+  const text = counters(IN_CHAIN, { 4: 17, 5: 'x', 6: null });
   expect(parseRuleCounters(text)).toMatchObject({ packets: { size: 1 } });
   fc.assert(
     fc.property(garbledText(text), (garbled) => {

@@ -4,6 +4,7 @@ import {
   flowsOf,
   inProportion,
   interfaceOf,
+  ofFlows,
   ownerOf,
   whereaboutsOf,
 } from '../../../src/engine/whereabouts.ts';
@@ -101,6 +102,17 @@ test('flows are named busiest first, and said to be estimates when they are', ()
   const estimate = drop(9, { topFlows: [flow(9, '10.0.0.1')], flowsApproximate: true });
   expect(flowsOf(new Map([[estimate, 9]]))[0]?.text).toMatch(/^about 9 of them/);
   expect(flowsOf(new Map([[drop(9), 9]]))).toEqual([]);
+});
+
+test('causes that share a kind of drop have each their own flows', () => {
+  const flow = (source: string) => ({ source, destination: '10.0.0.9', packets: 5 });
+  const [one, other] = [flow('10.0.0.1'), flow('10.0.0.2')];
+  const sources = new Map([[drop(10, { topFlows: [one, other] }), 5]]).set(drop(1), 1);
+  expect(flowsOf(ofFlows(sources, [other])).map(({ text }) => text)).toEqual([
+    '5 of them: UDP 10.0.0.2 → 10.0.0.9',
+  ]);
+  expect(flowsOf(ofFlows(sources, []))).toEqual([]);
+  expect(ofFlows(sources, undefined)).toBe(sources);
 });
 
 test('a flow is told by what distinguishes it: VLAN, ARP operation, type of ICMP', () => {

@@ -238,6 +238,31 @@ test('what was not recorded is absent: file, phase, view, command', async () => 
   expect(missing.map(({ status }) => status)).toEqual(Array(4).fill('absent'));
 });
 
+test('work that goes on into the next phase stays in the one where it began', async () => {
+  const goOn = async (host: Host): Promise<unknown> => {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    return host.run(['late']);
+  };
+  const work = async (host: Host): Promise<unknown> => {
+    host.beginPhase('first');
+    const late = goOn(host);
+    host.beginPhase('last');
+    return [await host.run(['late']), await late];
+  };
+  const path = join(directory, 'late');
+  const recorder = recordHost(countingHost({ foreign: false, canCapture: false }), {
+    version: '0.1.0',
+    startedAt: new Date(),
+    seconds: 1,
+  });
+  const seen = await work(recorder);
+  await recorder.save(path);
+  expect(readFileSync(path, 'utf8')).toMatch(/"phase":"first".*"late"/);
+  expect(await work(await replay(path))).toEqual(seen);
+});
+
 test('asked once more than recorded, the last answer stands', async () => {
   const host = await replay(plain);
   host.beginPhase('first');

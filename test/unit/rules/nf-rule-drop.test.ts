@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest';
 
 import type { Conntrack } from '../../../checks/conntrack.ts';
-import type { Firewall, FirewallPolicy, FirewallRule } from '../../../checks/firewall.ts';
+import type {
+  Firewall,
+  FirewallPolicy,
+  FirewallRule,
+  Matching,
+  Statement,
+} from '../../../checks/firewall.ts';
 import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import rule from '../../../rules/netfilter/nf-rule-drop.ts';
@@ -22,6 +28,10 @@ interface Case {
   readonly conntrack?: Counters;
   readonly unseen?: readonly string[];
   readonly seconds?: number;
+  /** Read for matching: the texts of rules are taken for what they do. */
+  readonly matched?: true;
+  /** Keys of rules whose counter stood still. */
+  readonly untouched?: ReadonlySet<string>;
 }
 
 function judge({
@@ -33,6 +43,8 @@ function judge({
   conntrack,
   unseen = [],
   seconds = 5,
+  matched,
+  untouched = new Set(),
 }: Case): readonly CauseFinding[] {
   const capture: DropCapture | undefined = drops && {
     backend: 'tracefs',
@@ -50,7 +62,10 @@ function judge({
   };
   const findings = rule.judge(
     {
-      firewall: sampled(firewallOf(first, unseen), firewallOf(last, unseen)),
+      firewall: sampled(firewallOf(first, unseen), {
+        ...firewallOf(last, unseen),
+        ...(matched && { matching: { ...matchingOf(last), untouched } }),
+      }),
       drops: capture,
       snmp: ip === null ? undefined : risen<Snmp>({ 'Ip.OutTransmits': 0, ...ip }, {}),
       conntrack: conntrack && risen<Conntrack>(conntrack, { count: 10 }),
@@ -72,6 +87,56 @@ function firewallOf(entries: Entries, unseen: readonly string[]): Firewall {
     policies: entries.filter((entry): entry is FirewallPolicy => 'policy' in entry),
   };
   return { ...tables, packets: packetsOf(tables), unseen };
+}
+
+/** Conditions of these tests are ports, or cannot be decided. */
+function matchingOf(entries: Entries): Omit<Matching, 'untouched'> {
+  const statements = entries.map(({ key, text }): [string, readonly Statement[]] => {
+    const [, port] = /udp dport (\d+)/.exec(text) ?? [];
+    const conditions: Statement[] =
+      port === undefined
+        ? []
+        : [{ kind: 'match', key: ['udp dport'], operator: '==', right: [[Number(port)]] }];
+    if (text.includes('limit'))
+      conditions.push({ kind: 'undecidable', text: 'limit rate 5/second' });
+    const to = text.includes('accept') ? 'accept' : 'drop';
+    return [key, [...conditions, { kind: 'decision', way: { to } }]];
+  });
+  return {
+    statements: new Map(statements),
+    added: new Set(),
+    sets: new Map(),
+    addresses: { local: ['10.77.0.2'], broadcast: [] },
+  };
+}
+
+/** What the BPF capture tells of datagrams to these ports, and how many to each. */
+function toPorts(
+  packets: Readonly<Record<number, number>>,
+  change: Partial<DropCount> & { flowsApproximate?: boolean; destination?: string } = {},
+): Partial<DropCount> {
+  const { flowsApproximate = false, destination = '10.77.0.2', ...ofDrop } = change;
+  const topFlows = Object.entries(packets).map(([port, count]) => ({
+    source: '10.77.0.1',
+    destination,
+    ports: { source: 4000, destination: Number(port) },
+    packets: count,
+  }));
+  return {
+    packets: topFlows.reduce((sum, { packets }) => sum + packets, 0),
+    details: {
+      netns: 1,
+      ifindex: 2,
+      interface: 'eth0',
+      ipProtocol: 17,
+      topFlows,
+      flowCount: topFlows.length,
+      flowsApproximate,
+      samples: [],
+      stack: [],
+    },
+    ...ofDrop,
+  };
 }
 
 function risen<Value>(rises: Counters, extra: object): Sampled<Value> {
@@ -267,6 +332,16 @@ test('a policy of nftables is deduced: refused here, and no counter accounts for
     },
   ]);
   expect(findings[0]?.fixes).toHaveLength(1);
+});
+
+test('ICMP errors of no connection are invalid too, and counted apart', () => {
+  const first = [nft('ct state invalid drop', null)];
+  const drops = [{ packets: 80 }];
+  const ip = inputGap(80);
+  expect(judge({ first, drops, ip, conntrack: { drop: 0, invalid: 0, error: 0 } })).toEqual([]);
+  expect(judge({ first, drops, ip, conntrack: { drop: 0, invalid: 0, error: 80 } })).toHaveLength(
+    1,
+  );
 });
 
 test('several without a counter: one finding that names them all', () => {
@@ -530,4 +605,134 @@ test('work grows with the number of rules, not with its square', () => {
     return read;
   };
   expect(looks(1000)).toBeLessThanOrEqual(10 * looks(100));
+});
+
+const ruleOf = ({ scope }: CauseFinding) => scope.rule?.replace('inet filter input: ', '');
+const base = policy({ priority: 0 });
+
+test('flows tell which of several rules without a counter it was', () => {
+  const first = [
+    nft('udp dport 53 drop', null),
+    nft('udp dport 5000 accept', null, { verdict: 'accept' }),
+    nft('udp dport 5000 drop', null),
+    nft('udp dport 6000 drop', null, { owner: 'firewalld', handle: 77 }),
+    base,
+  ];
+  const drops = [toPorts({ 6000: 80 })];
+  const findings = judge({ first, drops, ip: inputGap(80), matched: true });
+  expect(findings).toMatchObject([
+    {
+      confidence: 'likely',
+      packets: 80,
+      scope: { rule: 'inet filter input: udp dport 6000 drop' },
+      claims: [{ location: 'nft_do_chain', interface: 'eth0', ipProtocol: 17, packets: 80 }],
+      flows: drops[0]?.details?.topFlows,
+    },
+  ]);
+  expect(findings[0]?.fixes).toHaveLength(1);
+  const texts = findings[0]?.because.map(({ text }) => text).join('\n');
+  expect(texts).toContain('UDP 10.77.0.1:4000 → 10.77.0.2:6000 meets udp dport 6000');
+  expect(findings[0]?.means).toContain('handle 77');
+  expect(findings[0]?.means).toContain('firewalld');
+});
+
+test('several flows: each rule its own packets, and its own flows', () => {
+  const first = [nft('udp dport 53 drop', null), nft('udp dport 6000 drop', null), base];
+  const drops = [toPorts({ 5000: 50, 53: 30, 6000: 10 })];
+  const findings = judge({ first, drops, ip: inputGap(90), matched: true });
+  expect(findings.map((finding) => [ruleOf(finding), finding.packets])).toEqual([
+    ['policy drop', 50],
+    ['udp dport 53 drop', 30],
+    ['udp dport 6000 drop', 10],
+  ]);
+  expect(findings.map(({ flows }) => flows?.map(({ ports }) => ports?.destination))).toEqual([
+    [5000],
+    [53],
+    [6000],
+  ]);
+});
+
+test('packets of unknown flows are one of those that can have refused them', () => {
+  const first = [nft('udp dport 53 drop', null), base];
+  const drops = [toPorts({ 53: 60 }, { packets: 100 })];
+  const findings = judge({ first, drops, ip: inputGap(100), matched: true });
+  expect(findings).toMatchObject([
+    { packets: 60, scope: { rule: 'inet filter input: udp dport 53 drop' } },
+    { packets: 40, fixes: [], flows: [] },
+  ]);
+  expect(findings[1]?.means).toContain('One of these');
+});
+
+test('what a counter counted is not laid at the door of a look-alike', () => {
+  const first = [nft('udp dport 53 counter drop', 0n), nft('udp dport 53 drop', null), base];
+  const drops = [toPorts({ 53: 60, 5000: 20 })];
+  const ip = inputGap(80);
+  const findings = judge({ first, last: later(first, 60n), drops, ip, matched: true });
+  expect(findings.map((finding) => [ruleOf(finding), finding.packets])).toEqual([
+    ['udp dport 53 counter drop', 60],
+    ['policy drop', 20],
+  ]);
+});
+
+test('a rule that counts before its last condition, and counted nothing, is no suspect', () => {
+  const early = nft('counter udp dport 5000 drop', null);
+  const drops = [{ packets: 80 }];
+  const ask = (untouched: ReadonlySet<string>) =>
+    judge({ first: [early, base], drops, ip: inputGap(80), matched: true, untouched });
+  expect(ask(new Set())[0]?.means).toContain('One of these');
+  expect(ask(new Set([early.key]))[0]?.means).toContain('Only the policy');
+});
+
+test('what a flow cannot answer is said', () => {
+  const first = [nft('udp dport 5000 limit drop', null), base];
+  const drops = [toPorts({ 5000: 80 }, { flowsApproximate: true })];
+  const [finding, ...others] = judge({ first, drops, ip: inputGap(80), matched: true });
+  expect(others).toEqual([]);
+  expect(finding).toMatchObject({ packets: 80, fixes: [] });
+  const texts = finding?.because.map(({ text }) => text).join('\n');
+  expect(texts).toContain('the capture does not tell: limit rate 5/second');
+  expect(texts).toContain('about 80 packets');
+});
+
+test('a flow that no rule can have refused: all stay suspects', () => {
+  const first = [nft('udp dport 53 drop', null), nft('udp dport 54 drop', null)];
+  const drops = [toPorts({ 5000: 80 })];
+  const [finding] = judge({
+    first: [...first, { ...base, policy: 'accept' }],
+    drops,
+    ip: inputGap(80),
+    matched: true,
+  });
+  expect(finding).toMatchObject({ packets: 80 });
+  expect(finding?.flows).toBeUndefined();
+  expect(finding?.means).toContain('udp dport 54 drop');
+});
+
+test('flows go to the gap that their addresses lead to', () => {
+  const forward = policy({ key: 'forward', chain: 'forward', hook: 'forward', priority: 0 });
+  const drops = [toPorts({ 5000: 30 }), toPorts({ 53: 50 }, { destination: '8.8.8.8' })];
+  const ip = {
+    'Ip.InReceives': 90,
+    'Ip.InDelivers': 10,
+    'Ip.ForwDatagrams': 50,
+    'Ip.OutTransmits': 0,
+  };
+  const findings = judge({ first: [base, forward], drops, ip, matched: true });
+  expect(findings.map(({ packets, flows }) => [packets, flows?.[0]?.destination])).toEqual([
+    [50, '8.8.8.8'],
+    [30, '10.77.0.2'],
+  ]);
+});
+
+test('more rules than ten: the rest in one finding', () => {
+  const ports = Array.from({ length: 14 }, (_, index) => 100 + index);
+  const first = [...ports.map((port) => nft(`udp dport ${port} drop`, null)), base];
+  const drops = [
+    toPorts(Object.fromEntries(ports.slice(0, 7).map((port) => [port, port]))),
+    toPorts(Object.fromEntries(ports.slice(7).map((port) => [port, port]))),
+  ];
+  const total = ports.reduce((sum, port) => sum + port, 0);
+  const findings = judge({ first, drops, ip: { 'Ip.InReceives': total }, matched: true });
+  expect(findings).toHaveLength(11);
+  expect(findings[10]).toMatchObject({ packets: 100 + 101 + 102 + 103 });
 });

@@ -1,0 +1,72 @@
+import type { Host } from '../../src/model/host.ts';
+import { ok, type Reading } from '../../src/model/reading.ts';
+import { readLocalAddresses } from './local-addresses.ts';
+import { statementsByRule, type NftListing } from './nftables.ts';
+import type { Firewall, Matching, Tables } from './ruleset.ts';
+import { setsOf } from './sets.ts';
+
+/** What rules do and refer to. What became of them in the window, the last reading knows. */
+export type Matchable = Omit<Matching, 'added' | 'untouched'>;
+
+/** Some refuse, and do not count. */
+export function refusesUncounted({ rules, policies }: Tables): boolean {
+  return (
+    policies.some(({ policy, packets }) => packets === null && policy === 'drop') ||
+    rules.some(
+      ({ verdict, packets }) => packets === null && (verdict === 'drop' || verdict === 'reject'),
+    )
+  );
+}
+
+/** @param listSets the sets of the namespace, with their elements */
+export async function readMatchable(
+  host: Host,
+  listing: NftListing,
+  listSets: () => Promise<Reading<NftListing>>,
+): Promise<{ readonly value: Matchable; readonly notes: readonly string[] }> {
+  const { statements, written } = await statementsByRule(listing);
+  const hasElements = listing.sets.some(({ elem }) => elem !== undefined);
+  const [sets, addresses] = await Promise.all([
+    namesSets(statements) && !hasElements ? listSets() : ok(listing),
+    readLocalAddresses(host),
+  ]);
+  return {
+    value: {
+      statements,
+      sets: sets.status === 'ok' ? setsOf(sets.value.sets, written) : new Map(),
+      ...(addresses.status === 'ok' && { addresses: addresses.value }),
+    },
+    notes: [
+      ...(sets.status === 'ok' ? [] : [`Sets: ${sets.reason}`]),
+      ...(addresses.status === 'ok' ? [] : [`Local addresses: ${addresses.reason}`]),
+    ],
+  };
+}
+
+function namesSets(statements: Matchable['statements']): boolean {
+  return [...statements.values()].some((ofRule) =>
+    ofRule.some((statement) => statement.kind === 'match' && 'set' in statement.right),
+  );
+}
+
+/** When the window began. */
+export interface RulesBefore {
+  /** Keys of the rules that were there. */
+  readonly known: ReadonlySet<string>;
+  /** What they had counted, by key. */
+  readonly packets: ReadonlyMap<string, bigint>;
+}
+
+export function matchingOf(
+  matchable: Matchable,
+  before: RulesBefore,
+  now: Pick<Firewall, 'rules' | 'packets'>,
+): Matching {
+  return {
+    ...matchable,
+    added: new Set(now.rules.flatMap(({ key }) => (before.known.has(key) ? [] : key))),
+    untouched: new Set(
+      [...now.packets].flatMap(([key, count]) => (before.packets.get(key) === count ? key : [])),
+    ),
+  };
+}
