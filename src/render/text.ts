@@ -272,7 +272,7 @@ export function listed<Item>(
 }
 
 /** Those with nothing to tell are counted, no more. */
-function writeNamespaces(page: Page, { namespaces = [] }: Report, verbose: boolean): void {
+function writeNamespaces(page: Page, { namespaces = [], window }: Report, verbose: boolean): void {
   if (namespaces.length === 0) return;
   const shown = namespaces.filter(
     ({ verdict, totals, unread }) =>
@@ -282,7 +282,8 @@ function writeNamespaces(page: Page, { namespaces = [] }: Report, verbose: boole
   section(page, 'Network namespaces');
   listed(page, shown, verbose, (namespace) => writeNamespace(page, namespace));
   if (quiet > 0) {
-    page.paragraph([`${shown.length > 0 ? `${formatCount(quiet)} more` : 'All'}: nothing lost`], 4);
+    const which = shown.length > 0 ? `${formatCount(quiet)} more` : 'All';
+    page.paragraph([`${which}: ${window.seconds > 0 ? 'nothing lost' : 'nothing found'}`], 4);
   }
 }
 
