@@ -27,7 +27,7 @@ export const measureOptions: readonly OptionSpec[] = [
   },
   {
     flags: '-n, --netns <name>',
-    help: 'diagnose this network namespace: a name, a process id or a path; `all`: every one',
+    help: 'diagnose this network namespace: a name, a process id or a path; `all`: every one (one that is called so: /run/netns/all)',
     env: 'WHYDROP_NETNS',
   },
   {
