@@ -63,7 +63,7 @@ async function addRules(netns: string, count: number): Promise<void> {
       'table inet bench {',
       ...chains.map(({ name, rules }) => `chain ${name} {\n${rules.join('\n')}\n}`),
       // Else the connections of a large namespace take minutes to open and to close.
-      'chain input { type filter hook input priority 0; policy accept; iif lo accept',
+      'chain input { type filter hook input priority 0; policy drop; iif lo accept',
       ...chains.map(({ name }) => `jump ${name}`),
       '}\n}\n',
     ].join('\n'),

@@ -24,15 +24,16 @@ export async function readMatchable(
   listing: NftListing,
   listSets: () => Promise<Reading<NftListing>>,
 ): Promise<{ readonly value: Matchable; readonly notes: readonly string[] }> {
-  const { statements, written } = await statementsByRule(listing);
+  const { rules } = listing;
   const hasElements = listing.sets.some(({ elem }) => elem !== undefined);
+  const written = new Set(rules.flatMap(({ writtenSets }) => writtenSets));
   const [sets, addresses] = await Promise.all([
-    namesSets(statements) && !hasElements ? listSets() : ok(listing),
+    rules.some(({ namesSet }) => namesSet) && !hasElements ? listSets() : ok(listing),
     readLocalAddresses(host),
   ]);
   return {
     value: {
-      statements,
+      statements: statementsByRule(listing),
       sets: sets.status === 'ok' ? setsOf(sets.value.sets, written) : new Map(),
       ...(addresses.status === 'ok' && { addresses: addresses.value }),
     },
@@ -41,12 +42,6 @@ export async function readMatchable(
       ...(addresses.status === 'ok' ? [] : [`Local addresses: ${addresses.reason}`]),
     ],
   };
-}
-
-function namesSets(statements: Matchable['statements']): boolean {
-  return [...statements.values()].some((ofRule) =>
-    ofRule.some((statement) => statement.kind === 'match' && 'set' in statement.right),
-  );
 }
 
 /** When the window began. */

@@ -1,8 +1,11 @@
+/** From the first character of a text to behind the last. */
+export type Place = readonly [start: number, end: number];
+
 /**
- * The entries of `{"nftables": [entry, …]}`, one text each: parsed as a whole, the JSON of 50,000 rules takes
+ * Where the entries of `{"nftables": [entry, …]}` are: parsed as a whole, the JSON of 50,000 rules takes
  * 200 MB. It throws where the text is not of that form; what is in an entry is not looked at.
  */
-export function* entriesOf(text: string): Iterable<string> {
+export function* entriesOf(text: string): Iterable<Place> {
   const opening = /^\s*\{\s*"nftables"\s*:\s*\[/.exec(text);
   if (opening === null) throw new SyntaxError('not the JSON of nft');
   let depth = 0;
@@ -16,7 +19,7 @@ export function* entriesOf(text: string): Iterable<string> {
       depth += 1;
     } else if (character === CLOSE_BRACE || character === CLOSE_BRACKET) {
       depth -= 1;
-      if (depth === 0) yield text.slice(start, at + 1);
+      if (depth === 0) yield [start, at + 1];
       else if (depth < 0) {
         if (/^\]\s*\}\s*$/.test(text.slice(at))) return;
         break;

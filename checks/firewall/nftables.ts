@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { isList, isObject, numberIn, single, textIn, type Json, type JsonObject } from './json.ts';
-import { entriesOf } from './nft-entries.ts';
+import { entriesOf, type Place } from './nft-entries.ts';
 import { ruleText } from './nft-text.ts';
 import { ownerOf } from './owner.ts';
 import {
@@ -12,9 +12,10 @@ import {
   type FirewallPolicy,
   type FirewallRule,
   type Hook,
+  type Statements,
   type Verdict,
 } from './ruleset.ts';
-import { armsIn, statementsFor, type Statement } from './statements.ts';
+import { armsIn, statementsFor } from './statements.ts';
 
 /** What `nft -j list ruleset` lists, before the parts are put together. */
 export interface NftListing {
@@ -36,6 +37,9 @@ export interface NftRule {
   /** `inet filter input` */
   readonly chain: string;
   readonly handle: number | undefined;
+  readonly key: string | undefined;
+  /** In the text of the listing. */
+  readonly place: Place;
   readonly text: string;
   readonly comment: string | null;
   /** Statements that a packet may end with, or leave the chain by. */
@@ -45,6 +49,10 @@ export interface NftRule {
   readonly counts: boolean;
   /** Keys of the counter objects that it uses. */
   readonly counterObjects: readonly string[];
+  /** It looks something up in a set that has a name. */
+  readonly namesSet: boolean;
+  /** Keys of the sets that it puts elements into, or takes them from. */
+  readonly writtenSets: readonly string[];
 }
 
 /** Packets; or the key of the counter object that has them; null: nobody counts just those that meet the verdict. */
@@ -58,13 +66,17 @@ export async function parseNftJson(text: string): Promise<NftListing | undefined
   const found = new Map<string, JsonObject[]>();
   const rules: NftRule[] = [];
   try {
-    for await (const [kind, body] of objectsIn(text)) {
-      if (kind === 'rule') rules.push(ruleFrom(body));
+    let entries = 0;
+    for (const place of entriesOf(text)) {
+      const [kind, body] = objectAt(text, place);
+      if (kind === 'rule') rules.push(ruleFrom(body, place));
       else {
         const ofKind = found.get(kind);
         if (ofKind === undefined) found.set(kind, [body]);
         else ofKind.push(body);
       }
+      entries += 1;
+      if (entries % ENTRIES_PER_TURN === 0) await nextTurn();
     }
   } catch {
     return undefined;
@@ -79,41 +91,33 @@ export async function parseNftJson(text: string): Promise<NftListing | undefined
   };
 }
 
-async function* objectsIn(text: string): AsyncIterable<readonly [kind: string, body: JsonObject]> {
-  let entries = 0;
-  for (const entry of entriesOf(text)) {
-    const [kind, body] = single(JSON.parse(entry) as Json) ?? [];
-    if (kind !== undefined && isObject(body)) yield [kind, body];
-    entries += 1;
-    if (entries % ENTRIES_PER_TURN === 0) await nextTurn();
-  }
+/** `{"chain": {…}}` is `chain` and what is in it. */
+function objectAt(text: string, [start, end]: Place): readonly [kind: string, body: JsonObject] {
+  const [kind = '', body] = single(JSON.parse(text.slice(start, end)) as Json) ?? [];
+  return isObject(body) ? [kind, body] : ['', {}];
 }
 
-/** What each rule does, by its key, and the sets that rules write to (`inet filter banned`). */
-export async function statementsByRule({ json, verdictMaps }: NftListing): Promise<{
-  readonly statements: ReadonlyMap<string, readonly Statement[]>;
-  readonly written: ReadonlySet<string>;
-}> {
+/** What each rule does, by its key. It is looked up in the text: few are asked for, and of 50,000 it would take 100 MB. */
+export function statementsByRule({ json, rules, verdictMaps }: NftListing): Statements {
   const arms = new Map(
     verdictMaps.map((map) => [
       chainKey(map, textIn(map, 'name')),
       isList(map.elem) ? armsIn(map.elem) : undefined,
     ]),
   );
-  const statements = new Map<string, readonly Statement[]>();
-  const written = new Set<string>();
-  for await (const [kind, rule] of objectsIn(json)) {
-    const handle = numberIn(rule, 'handle');
-    if (kind !== 'rule' || handle === undefined) continue;
-    const list = isList(rule.expr) ? rule.expr : [];
-    const armsOf = (map: string) => arms.get(chainKey(rule, map));
-    const key = ruleKey(chainKey(rule, textIn(rule, 'chain')), handle);
-    statements.set(key, statementsFor(list, armsOf));
-    for (const set of list.flatMap((statement) => setWrittenBy(statement) ?? [])) {
-      written.add(chainKey(rule, set));
-    }
-  }
-  return { statements, written };
+  const places = new Map(
+    rules.flatMap(({ key, place }) => (key === undefined ? [] : [[key, place]])),
+  );
+  return {
+    get(key) {
+      const place = places.get(key);
+      if (place === undefined) return undefined;
+      const [, rule] = objectAt(json, place);
+      return statementsFor(isList(rule.expr) ? rule.expr : [], (map) =>
+        arms.get(chainKey(rule, map)),
+      );
+    },
+  };
 }
 
 /** `{ "set": { "op": "add", "elem": …, "set": "@name" } }` */
@@ -122,14 +126,18 @@ function setWrittenBy(statement: Json): string | undefined {
   return name === 'set' && isObject(body) ? textIn(body, 'set')?.replace(/^@/, '') : undefined;
 }
 
-function ruleFrom(rule: JsonObject): NftRule {
+function ruleFrom(rule: JsonObject, place: Place): NftRule {
   const statements = isList(rule.expr) ? rule.expr : [];
+  const chain = chainKey(rule, textIn(rule, 'chain'));
+  const handle = numberIn(rule, 'handle');
   const comment = textIn(rule, 'comment') ?? null;
   const counters = statements.filter((statement) => single(statement)?.[0] === 'counter');
   return {
     table: tableOf(rule),
-    chain: chainKey(rule, textIn(rule, 'chain')),
-    handle: numberIn(rule, 'handle'),
+    chain,
+    handle,
+    key: handle === undefined ? undefined : ruleKey(chain, handle),
+    place,
     text: ruleText(statements, comment),
     comment,
     endings: statements.filter((statement) => {
@@ -141,6 +149,14 @@ function ruleFrom(rule: JsonObject): NftRule {
     counterObjects: counters.flatMap((counter) => {
       const [, name] = single(counter) ?? [];
       return typeof name === 'string' ? [chainKey(rule, name)] : [];
+    }),
+    namesSet: statements.some((statement) => {
+      const [name, body] = single(statement) ?? [];
+      return name === 'match' && isObject(body) && (textIn(body, 'right') ?? '').startsWith('@');
+    }),
+    writtenSets: statements.flatMap((statement) => {
+      const set = setWrittenBy(statement);
+      return set === undefined ? [] : [chainKey(rule, set)];
     }),
   };
 }
@@ -161,13 +177,15 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
   const countersOfOne = soleCounters(listing);
   const positions = new Map<string, number>();
   const rules: FirewallRule[] = [];
-  for (const { table, handle, text, comment, endings, counted, ...rule } of listing.rules) {
+  for (const rule of listing.rules) {
+    const { table, handle, key, text, comment, endings, counted } = rule;
     const chain = chains.get(rule.chain);
-    if (chain === undefined || handle === undefined || !wanted(table)) continue;
+    if (chain === undefined || handle === undefined || key === undefined || !wanted(table))
+      continue;
     const position = (positions.get(chain.key) ?? 0) + 1;
     positions.set(chain.key, position);
     rules.push({
-      key: ruleKey(chain.key, handle),
+      key,
       ...place(chain, comment),
       hooks: chain.hooks,
       handle,

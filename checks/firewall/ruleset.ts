@@ -21,7 +21,7 @@ export interface Firewall extends Tables {
 
 export interface Matching {
   /** Of each rule of nftables, by its key. */
-  readonly statements: ReadonlyMap<string, readonly Statement[]>;
+  readonly statements: Statements;
   /** Keys of rules that were not there when the window began. */
   readonly added: ReadonlySet<string>;
   /** Keys of rules whose last counter stood still, wherever in the rule that is: no packet came as far. */
@@ -31,6 +31,8 @@ export interface Matching {
   /** Absent: could not be read. */
   readonly addresses?: LocalAddresses;
 }
+
+export type Statements = Pick<ReadonlyMap<string, readonly Statement[]>, 'get'>;
 
 export interface NftSet {
   readonly elements: Elements;
