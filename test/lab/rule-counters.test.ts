@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { textIn } from '../../checks/firewall/json.ts';
 import { parseNftJson } from '../../checks/firewall/nftables.ts';
 import { parseRuleCounters } from '../../checks/firewall/rule-counters.ts';
 import { openLiveHost } from '../../src/host/index.ts';
@@ -52,7 +53,10 @@ test.skipIf(missing !== null)('netlink tells of each rule what nft tells', async
     const listing = await parseNftJson(json);
     if (listing === undefined || counters === undefined) throw new Error('nothing to compare');
     const objects = new Map(
-      listing.counters.map(({ name, packets }) => [`inet t ${String(name)}`, Number(packets)]),
+      listing.counters.map((counter) => [
+        `inet t ${textIn(counter, 'name')}`,
+        Number(counter.packets),
+      ]),
     );
     return {
       told: [...counters.handles].flatMap(([chain, handles]) =>
