@@ -4,6 +4,7 @@ import type { Figure, Section } from './figure.ts';
 import {
   checks,
   checkTrouble,
+  cpuSeconds,
   describe,
   measureSize,
   peakMemory,
@@ -26,8 +27,7 @@ const DIMENSIONS: Readonly<Record<string, Partial<Size>>> = {
 const PARTS = [1 / 4, 1 / 2, 1] as const;
 
 /**
- * Time that a host four times as large may take, beyond what an empty one takes, divided by four. Linear
- * is 1; the rest is what medians of three rounds differ by when nothing is changed.
+ * Linear growth is 1, quadratic growth 4. What is above 1 is the noise of a median of three.
  */
 const GROWTH_AT_MOST = 1.25;
 
@@ -80,14 +80,18 @@ function scaled(size: Partial<Size>, part: number): Partial<Size> {
   return Object.fromEntries(Object.entries(size).map(([what, count]) => [what, count * part]));
 }
 
+/**
+ * In CPU time: of what the smallest host takes, much is done while others wait for programs, so that its time on
+ * the clock says too little.
+ */
 function growth(name: string, empty: Measured, steps: readonly Measured[]): Figure {
-  const own = steps.map((step) => secondsBeyond(step) - secondsBeyond(empty));
+  const own = steps.map((step) => cpuSeconds(step) - cpuSeconds(empty));
   const [smallest = Number.NaN] = own;
   const largest = own.at(-1) ?? Number.NaN;
   const [from, to] = [PARTS[0], PARTS[2]];
   return {
     id: `host-size.growth.${name}`,
-    what: `growth: time for each of the ${name}, largest to smallest host (less that of an empty one)`,
+    what: `growth: CPU time for each of the ${name} beyond that of an empty host, largest to smallest host`,
     value: largest / to / (smallest / from),
     unit: '×',
     goal: { atMost: GROWTH_AT_MOST },

@@ -50,7 +50,7 @@ export async function measureNamespaces(
       ...measured.map(({ count, runs }) => ({
         id: `namespaces.memory.${count}`,
         what: `peak memory: ${count} namespaces`,
-        value: Math.max(...runs.map(({ peakMB }) => peakMB)),
+        value: Math.max(...runs.map(({ usage }) => usage.peakMB)),
         unit: 'MB' as const,
         ...(count === most && { goal: { atMost: 300 } }),
         command: 'VmHWM of the same runs, the highest',

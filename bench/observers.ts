@@ -115,7 +115,7 @@ export function whydropReport(
           const result = await ended;
           if (result instanceof Error) throw result;
           const { events, lost } = result.report.capture;
-          return { events, lost, peakMB: result.peakMB };
+          return { events, lost, peakMB: result.usage.peakMB };
         },
       };
     },

@@ -22,8 +22,15 @@ export interface ReportRun {
   readonly wallMs: number;
   /** When each stage began, after the process was started. */
   readonly beganMs: Readonly<Record<Stage, number>>;
+  readonly usage: Usage;
+}
+
+/** Written by usage.mjs. */
+interface Usage {
   /** Most resident memory of the process itself; programs it ran are not in it. */
   readonly peakMB: number;
+  /** CPU time of the process and of the programs it ran. */
+  readonly cpuMs: number;
 }
 
 export interface StartedReport {
@@ -47,15 +54,15 @@ async function runReport(
   onWindow: () => void,
 ): Promise<ReportRun> {
   const directory = await mkdtemp(join(tmpdir(), 'whydrop-bench-'));
-  const peakFile = join(directory, 'peak');
-  const peakMemory = fileURLToPath(new URL('peak-memory.mjs', import.meta.url));
+  const usageFile = join(directory, 'usage');
+  const writeUsage = fileURLToPath(new URL('usage.mjs', import.meta.url));
   const startedAt = performance.now();
   const child = startChild(
     process.execPath,
-    ['--import', peakMemory, program, 'report', '--json', '--verbose', ...args],
+    ['--import', writeUsage, program, 'report', '--json', '--verbose', ...args],
     {
       PATH: process.env['PATH'] ?? '',
-      WHYDROP_BENCH_PEAK: peakFile,
+      WHYDROP_BENCH_USAGE: usageFile,
       // Nothing was ever fixed here: the journal of this machine is not looked at.
       WHYDROP_STATE_DIR: join(directory, 'state'),
     },
@@ -98,7 +105,7 @@ async function runReport(
       report: JSON.parse(stdout) as Report,
       wallMs: endedAt - startedAt,
       beganMs: { starting, first, window, last, judging },
-      peakMB: (Number(await readFile(peakFile, 'utf8')) * 1024) / 1e6,
+      usage: JSON.parse(await readFile(usageFile, 'utf8')) as Usage,
     };
   } finally {
     onWindow();

@@ -52,7 +52,12 @@ export function secondsBeyond({ windowSeconds, runs }: Measured): number {
 
 /** The highest of all runs, in MB. */
 export function peakMemory({ runs }: Measured): number {
-  return Math.max(...runs.map(({ peakMB }) => peakMB));
+  return Math.max(...runs.map(({ usage }) => usage.peakMB));
+}
+
+/** Median, of whydrop and the programs it ran. */
+export function cpuSeconds({ runs }: Measured): number {
+  return median(runs.map(({ usage }) => usage.cpuMs)) / 1000;
 }
 
 export function stages(measured: readonly Measured[]): Breakdown {

@@ -27,13 +27,14 @@ export async function readMatchable(
   const { rules } = listing;
   const hasElements = listing.sets.some(({ elem }) => elem !== undefined);
   const written = new Set(rules.flatMap(({ writtenSets }) => writtenSets));
-  const [sets, addresses] = await Promise.all([
+  const [statements, sets, addresses] = await Promise.all([
+    statementsByRule(listing),
     rules.some(({ namesSet }) => namesSet) && !hasElements ? listSets() : ok(listing),
     readLocalAddresses(host),
   ]);
   return {
     value: {
-      statements: statementsByRule(listing),
+      statements,
       sets: sets.status === 'ok' ? setsOf(sets.value.sets, written) : new Map(),
       ...(addresses.status === 'ok' && { addresses: addresses.value }),
     },

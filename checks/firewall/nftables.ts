@@ -1,4 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { deflateRaw, inflateRawSync } from 'node:zlib';
 
 import { isList, isObject, numberIn, single, textIn, type Json, type JsonObject } from './json.ts';
 import { entriesOf, type Place } from './nft-entries.ts';
@@ -97,21 +99,29 @@ function objectAt(text: string, [start, end]: Place): readonly [kind: string, bo
   return isObject(body) ? [kind, body] : ['', {}];
 }
 
-/** What each rule does, by its key. It is looked up in the text: few are asked for, and of 50,000 it would take 100 MB. */
-export function statementsByRule({ json, rules, verdictMaps }: NftListing): Statements {
+const pack = promisify(deflateRaw);
+
+/**
+ * What each rule does, by its key. It is looked up in the text when somebody asks, which is seldom: for 50,000 rules
+ * it would take 100 MB, and the text 20 MB.
+ */
+export async function statementsByRule(listing: NftListing): Promise<Statements> {
   const arms = new Map(
-    verdictMaps.map((map) => [
+    listing.verdictMaps.map((map) => [
       chainKey(map, textIn(map, 'name')),
       isList(map.elem) ? armsIn(map.elem) : undefined,
     ]),
   );
   const places = new Map(
-    rules.flatMap(({ key, place }) => (key === undefined ? [] : [[key, place]])),
+    listing.rules.flatMap(({ key, place }) => (key === undefined ? [] : [[key, place]])),
   );
+  const packed = await pack(listing.json, { level: 1 });
+  let json: string | undefined;
   return {
     get(key) {
       const place = places.get(key);
       if (place === undefined) return undefined;
+      json ??= inflateRawSync(packed).toString();
       const [, rule] = objectAt(json, place);
       return statementsFor(isList(rule.expr) ? rule.expr : [], (map) =>
         arms.get(chainKey(rule, map)),

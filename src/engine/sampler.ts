@@ -83,15 +83,17 @@ export class Sampler {
     if (window.status !== 'ok') return [];
     const { first, last } = window.value;
     const bits = this.check.counterBits;
-    return [...last.counters].flatMap(([name, now]) => {
+    const rises: CounterRise[] = [];
+    for (const [name, now] of last.counters) {
       const before = first.counters.get(name);
-      if (before === undefined) return [];
-      return {
+      if (before === undefined) continue;
+      rises.push({
         name: `${this.check.id} ${name}`,
         rise: rise(before, now, bits),
         wentDown: change(before, now, bits) < 0n,
-      };
-    });
+      });
+    }
+    return rises;
   }
 
   #window(): Reading<Sampled<Sample>> {

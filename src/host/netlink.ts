@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { endianness } from 'node:os';
 
 import { ok, unread, type Reading } from '../model/reading.ts';
 import type { Within } from './visits.ts';
@@ -28,6 +29,8 @@ const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x8_0000;
 const NETLINK_NETFILTER = 12;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
 const NLM_F_REQUEST = 1;
 const NLM_F_DUMP = 0x300;
 const NLMSG_ERROR = 2;
@@ -36,16 +39,26 @@ const HEADER_BYTES = 16;
 /** The kernel hands out a dump in pieces of 32 KiB at most (netlink_dump, 6.18). */
 const RECEIVE_BYTES = 64 * 1024;
 
+/** struct timeval: nobody waits longer for one piece. */
+const RECEIVE_TIMEOUT = BigInt64Array.of(5n, 0n);
+
 /** Not `ok` without koffi. */
 export async function openNetlink(within: Within): Promise<Reading<Netlink>> {
+  if (endianness() === 'BE') {
+    return unread('not-applicable', 'netlink is read on little-endian machines only');
+  }
   try {
     const { default: koffi } = await import('koffi');
     const libc = koffi.load(null);
     const socket = libc.func('int socket(int domain, int type, int protocol)') as Socket;
+    const setOption = libc.func(
+      'int setsockopt(int fd, int level, int option, const void *value, unsigned int size)',
+    ) as SetOption;
     const send = libc.func('long send(int fd, const void *data, size_t size, int flags)') as Send;
     const recv = libc.func('long recv(int fd, _Out_ uint8_t *data, size_t size, int flags)');
     const fd = within(() => socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
     if (fd < 0) return unread('absent', 'this kernel has no netlink for packet filters');
+    setOption(fd, SOL_SOCKET, SO_RCVTIMEO, RECEIVE_TIMEOUT, RECEIVE_TIMEOUT.byteLength);
     /** In the thread pool: a piece of a long list takes the kernel milliseconds. */
     const receive = (data: Buffer): Promise<number> =>
       new Promise((resolve, reject) => {
@@ -89,6 +102,13 @@ export async function openNetlink(within: Within): Promise<Reading<Netlink>> {
 }
 
 type Socket = (domain: number, type: number, protocol: number) => number;
+type SetOption = (
+  fd: number,
+  level: number,
+  option: number,
+  value: BigInt64Array,
+  size: number,
+) => number;
 type Send = (fd: number, data: Uint8Array, size: number, flags: number) => number;
 
 /** Attributes (struct nlattr), one after the other. */

@@ -297,9 +297,9 @@ test('statements, elements and arms of any shape are never more than undecided',
         }),
       );
       expect(listing && setsOf(listing.sets, new Set()).size).toBeLessThanOrEqual(1);
-      expect(listing && statementsByRule(listing).get('nftables ip t c handle 1')).toBeInstanceOf(
-        Array,
-      );
+      expect(
+        listing && (await statementsByRule(listing)).get('nftables ip t c handle 1'),
+      ).toBeInstanceOf(Array);
     }),
   );
 });

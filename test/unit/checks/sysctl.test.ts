@@ -72,6 +72,22 @@ test('says that a container cannot see the settings of the machine', async () =>
   expect(notes).toEqual([expect.stringContaining('cannot be seen from this network namespace')]);
 });
 
+test('settings of interfaces are read at the end of the window only', async () => {
+  const host = fakeHost({
+    files: {
+      '/proc/sys/net/core/rmem_max': '1\n',
+      '/sys/class/net/eth0/ifindex': '2\n',
+      '/proc/sys/net/ipv4/conf/eth0/rp_filter': '1\n',
+    },
+  });
+  const keysAt = async (phase: 'first' | 'last') => {
+    const reading = await sysctl.read(host, { phase, interfaces: [] });
+    return reading.status === 'ok' ? [...reading.value.values.keys()] : [];
+  };
+  expect(await keysAt('first')).toEqual(['net.core.rmem_max']);
+  expect(await keysAt('last')).toContain('net.ipv4.conf.eth0.rp_filter');
+});
+
 test('nothing readable is no reading', async () => {
   const reading = await sysctl.read(fakeHost({}), { phase: 'last', interfaces: [] });
   expect(reading.status).toBe('absent');

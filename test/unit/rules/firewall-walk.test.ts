@@ -60,7 +60,7 @@ async function read(chains: Chains) {
     }),
   );
   if (listing === undefined) throw new Error('no listing');
-  const statements = statementsByRule(listing);
+  const statements = await statementsByRule(listing);
   const tables = nftFirewall(listing, new Set());
   return { tables, matchable: { statements, sets: new Map() } };
 }
