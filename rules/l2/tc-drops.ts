@@ -1,9 +1,11 @@
+import type { BpfPrograms } from '../../checks/programs.ts';
 import { isFilterHook, type Qdiscs } from '../../checks/qdisc.ts';
 import type { TcFilter } from '../../checks/qdisc/filters.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import type { CauseFinding, Claim, Finding, JudgeWindow, Scope } from '../../src/model/rule.ts';
+import { heldBy, observedHolders } from '../bpf-program.ts';
 import { areStray, dropsOf, packetsOf, seen, strays } from '../ip/evidence.ts';
 
 /** One of the two places where tc filters act: before and after all queues. */
@@ -13,6 +15,12 @@ export interface TcHook {
   /** On kernels without reasons. */
   readonly locations: readonly string[];
   readonly traffic: NonNullable<CauseFinding['traffic']>;
+}
+
+interface TcEvidence {
+  readonly drops: DropCapture;
+  readonly qdisc: Sampled<Qdiscs> | undefined;
+  readonly programs: Sampled<BpfPrograms> | undefined;
 }
 
 interface Dropper {
@@ -29,8 +37,7 @@ const NAMED_FILTERS = 3;
 
 export function judgeTc(
   hook: TcHook,
-  qdisc: Sampled<Qdiscs> | undefined,
-  drops: DropCapture,
+  { drops, qdisc, programs }: TcEvidence,
   window: JudgeWindow,
 ): readonly Finding[] {
   const { direction, reasons, locations, traffic } = hook;
@@ -53,14 +60,14 @@ export function judgeTc(
   );
   const names = filters
     .slice(0, NAMED_FILTERS)
-    .map(({ dropper, filter }) => `${nameOf(filter)} on ${dropper.device}`);
+    .map(({ dropper, filter }) => `${nameOf(filter, programs)} on ${dropper.device}`);
   const [only] = filters;
   const police = filters.some(({ filter }) => filter.actions.includes('police'));
   const scope: Scope = {
     ...(droppers.length === 1 && droppers[0] !== undefined
       ? { interface: droppers[0].device }
       : {}),
-    ...(filters.length === 1 && only !== undefined ? { rule: nameOf(only.filter) } : {}),
+    ...(filters.length === 1 && only !== undefined ? { rule: nameOf(only.filter, programs) } : {}),
   };
   const finding: CauseFinding = {
     kind: 'cause',
@@ -79,6 +86,10 @@ export function judgeTc(
         last: String(last),
       })),
       ...names.map((text) => ({ source: `tc filter show dev INTERFACE ${direction}`, text })),
+      ...observedHolders(
+        programs,
+        filters.slice(0, NAMED_FILTERS).flatMap(({ filter }) => filter.program?.id ?? []),
+      ),
       ...(filters.length > names.length
         ? [{ source: 'tc filter', text: `${filters.length - names.length} more filters` }]
         : []),
@@ -134,9 +145,14 @@ function droppersOf(
   });
 }
 
-function nameOf({ kind, preference, program, actions }: TcFilter): string {
+function nameOf(
+  { kind, preference, program, actions }: TcFilter,
+  programs: Sampled<BpfPrograms> | undefined,
+): string {
   const place = preference === undefined ? '' : ` (pref ${preference})`;
-  if (program !== undefined) return `BPF program ${program.name} (id ${program.id})${place}`;
+  if (program !== undefined) {
+    return `BPF program ${program.name} (id ${program.id})${place}${heldBy(programs, program.id)}`;
+  }
   const does = actions.length === 0 ? '' : `, ${actions.join(', ')}`;
   return `${kind} filter${place}${does}`;
 }

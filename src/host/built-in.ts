@@ -1,5 +1,6 @@
 import type { CommandOutput } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
+import { readBpfPrograms } from './bpf-programs.ts';
 import { readRuleCounters } from './rule-counters.ts';
 import type { Within } from './visits.ts';
 
@@ -7,6 +8,7 @@ import type { Within } from './visits.ts';
 const builtIns: Readonly<
   Record<string, ((within: Within) => Promise<Reading<CommandOutput>>) | undefined>
 > = {
+  'whydrop-bpf-programs': readBpfPrograms,
   'whydrop-rule-counters': readRuleCounters,
 };
 

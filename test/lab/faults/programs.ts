@@ -1,6 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
+import { hold, pin } from '../bpf.ts';
 import { run } from '../command.ts';
 import { nstat } from '../counters.ts';
 import type { Fault } from '../fault.ts';
@@ -47,6 +49,23 @@ async function attachTc(pair: Pair, direction: 'ingress' | 'egress'): Promise<vo
   );
 }
 
+async function idOfXdp({ b }: Pair): Promise<number> {
+  const [link] = JSON.parse(await run(`ip -n ${b} -j link show vb`)) as {
+    xdp: { prog: { id: number } };
+  }[];
+  return link?.xdp.prog.id ?? Number.NaN;
+}
+
+async function idOfTc({ b }: Pair): Promise<number> {
+  const filters = JSON.parse(await run(`tc -n ${b} -j filter show dev vb ingress`)) as {
+    options?: { prog: { id: number } };
+  }[];
+  return filters.find(({ options }) => options !== undefined)?.options?.prog.id ?? Number.NaN;
+}
+
+/** All of it: nobody is said to hold it who does not. */
+const ruleMatching = (whole: RegExp): string => expect.stringMatching(whole) as string;
+
 async function clsactDropped({ b }: Pair): Promise<number> {
   const qdiscs = JSON.parse(await inside(b, 'tc -s -j qdisc show dev vb')) as {
     kind: string;
@@ -63,7 +82,6 @@ async function notArrived({ a, b }: Pair): Promise<number> {
 const xdp = {
   cause: 'xdp-drop',
   confidence: { bpf: 'certain', tracefs: 'likely' },
-  scope: { interface: 'vb' },
   traffic: steady,
   lost: notArrived,
 } satisfies Partial<Fault>;
@@ -72,19 +90,40 @@ export default [
   {
     ...xdp,
     name: 'XDP program in generic mode',
-    setUp: (pair) => attachXdp(pair, 'xdpgeneric'),
+    scope: {
+      interface: 'vb',
+      rule: ruleMatching(
+        /^XDP program lab_xdp \(id \d+, generic mode\), pinned at \/\S+\/whydrop-lab-\w+\/deny$/,
+      ),
+    },
+    async setUp(pair) {
+      await attachXdp(pair, 'xdpgeneric');
+      await pin(pair, await idOfXdp(pair));
+    },
   },
   {
     ...xdp,
     name: 'XDP program in the driver of a veth',
+    scope: {
+      interface: 'vb',
+      rule: ruleMatching(/^XDP program lab_xdp \(id \d+, native mode\)$/),
+    },
     setUp: (pair) => attachXdp(pair, 'xdpdrv'),
   },
   {
     name: 'BPF program at the ingress hook of tc',
     cause: 'tc-ingress-drop',
     confidence: { bpf: 'certain', tracefs: 'likely' },
-    scope: { interface: 'vb' },
-    setUp: (pair) => attachTc(pair, 'ingress'),
+    scope: {
+      interface: 'vb',
+      rule: ruleMatching(
+        /^BPF program lab_tc \(id \d+\) \(pref \d+\), held by perl \(pid \d+(?:, \S+)?\)$/,
+      ),
+    },
+    async setUp(pair) {
+      await attachTc(pair, 'ingress');
+      await hold(pair, await idOfTc(pair));
+    },
     traffic: ({ a }) =>
       sendUdp({ from: a, to: RECEIVER, port: PORT, packets: 200, perSecond: 200 }),
     lost: clsactDropped,

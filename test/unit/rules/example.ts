@@ -14,6 +14,7 @@ import neighbours from '../../../checks/neighbours.ts';
 import netlink from '../../../checks/netlink.ts';
 import nfqueue from '../../../checks/nfqueue.ts';
 import portUse from '../../../checks/port-use.ts';
+import programs from '../../../checks/programs.ts';
 import qdisc from '../../../checks/qdisc.ts';
 import routes from '../../../checks/routes.ts';
 import snmp from '../../../checks/snmp.ts';
@@ -28,6 +29,7 @@ import {
   capture,
   conntrackOf,
   firewallOf,
+  programsOf,
   sampled,
   settings,
   snmpRise,
@@ -52,6 +54,7 @@ const checks = {
   netlink,
   nfqueue,
   'port-use': portUse,
+  programs,
   qdisc,
   routes,
   snmp,
@@ -138,6 +141,7 @@ export function healthyHost(): HostEvidence {
     netlink: nothing({ sockets: new Map() }),
     nfqueue: nothing({ queues: [] }),
     'port-use': nothing({ ports: 28_232 }),
+    programs: programsOf(),
     qdisc: nothing({ qdiscs: [] }),
     routes: nothing({ failures: new Map(), tables: { refusing: [], defaults: new Set([4, 6]) } }),
     snmp: traffic({}),

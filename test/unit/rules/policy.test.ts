@@ -7,8 +7,10 @@ import { capture, causesOf, foreign, snmpRise, window, type Counters } from './e
 
 type Drops = Parameters<typeof capture>[0];
 
-const judgeCgroup = (drops: Drops, counters: Counters, where = window, hasReasons = true) =>
-  causesOf(cgroup.judge({ drops: capture(drops, hasReasons), snmp: snmpRise(counters) }, where))[0];
+const judgeCgroup = (drops: Drops, counters: Counters, where = window, hasReasons = true) => {
+  const evidence = { drops: capture(drops, hasReasons), snmp: snmpRise(counters) };
+  return causesOf(cgroup.judge({ ...evidence, programs: undefined }, where))[0];
+};
 const egress = (packets: number) => [
   { reason: 'BPF_CGROUP_EGRESS', location: 'ip_finish_output', packets },
 ];
@@ -34,8 +36,10 @@ test('egress on kernels without reasons: by the function', () => {
   expect(judgeCgroup(other, {}, window, false)).toBeUndefined();
 });
 
-const judgeFilter = (drops: Drops, counters: Counters, where = window) =>
-  causesOf(filter.judge({ drops: capture(drops), snmp: snmpRise(counters) }, where))[0];
+const judgeFilter = (drops: Drops, counters: Counters, where = window) => {
+  const evidence = { drops: capture(drops), snmp: snmpRise(counters), programs: undefined };
+  return causesOf(filter.judge(evidence, where))[0];
+};
 const filtered = (location: string, packets: number) => [
   { reason: 'SOCKET_FILTER', location, packets },
 ];

@@ -1,0 +1,159 @@
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { loadLibBpf, type LibBpf } from '../capture/bpf/libbpf.ts';
+import type { CommandOutput } from '../model/host.ts';
+import { ok, unread, type Reading } from '../model/reading.ts';
+import { findHolders, findPins } from './bpf-holders.ts';
+import { inPlace } from './in-place.ts';
+import { mountsOf } from './mounts.ts';
+
+/**
+ * BPF programs that can drop packets, the control groups they are attached to, and who holds them: what
+ * `bpftool prog`, `bpftool cgroup tree` and a search of /proc would say (checks/programs.ts has the form).
+ */
+export async function readBpfPrograms(): Promise<Reading<CommandOutput>> {
+  const lib = await loadLibBpf();
+  if (lib.status !== 'ok') return lib;
+  const listed = programsIn(lib.value);
+  if (listed.status !== 'ok') return listed;
+  const deadline = performance.now() + SEARCH_MS;
+  const ofCgroups = listed.value.filter(({ type }) => type === 'cgroup_skb');
+  const { attached, complete } =
+    ofCgroups.length === 0
+      ? { attached: [], complete: true }
+      : await attachmentsIn(lib.value, deadline);
+  // Others of that type are loaded, and judge nothing.
+  const atWork = new Set(attached.flatMap(({ programs }) => programs));
+  const programs = listed.value.filter(({ type, id }) => type !== 'cgroup_skb' || atWork.has(id));
+  const ids = programs.map(({ id }) => id);
+  const pins = await findPins(new Set(ids), lib.value, deadline);
+  const holders = await findHolders(new Set(ids.filter((id) => !pins.found.has(id))), deadline);
+  const output = {
+    programs: programs.map((program) => ({
+      ...program,
+      pins: pins.found.get(program.id) ?? [],
+      holders: holders.found.get(program.id) ?? [],
+    })),
+    attached,
+    complete: { cgroups: complete, holders: pins.complete && holders.complete },
+  };
+  return ok({ stdout: JSON.stringify(output), stderr: '', exitCode: 0 });
+}
+
+/** An ordinary host takes some milliseconds. One with very many control groups or files is not searched to the end. */
+const SEARCH_MS = 500;
+
+interface Program {
+  readonly id: number;
+  readonly type: string;
+  readonly name: string;
+  /** ISO date. */
+  readonly loadedAt: string;
+}
+
+/** Of enum bpf_prog_type (include/uapi/linux/bpf.h), those whose verdict can drop a packet. */
+const DROPPING: ReadonlyMap<number, string> = new Map([
+  [3, 'sched_cls'],
+  [4, 'sched_act'],
+  [6, 'xdp'],
+  [8, 'cgroup_skb'],
+]);
+
+/** struct bpf_prog_info, down to `name`. */
+const INFO_BYTES = 80;
+const INFO = { type: 0, loadTime: 40, name: 64 } as const;
+
+function programsIn(lib: LibBpf): Reading<readonly Program[]> {
+  const bootedAtMs = Date.now() - uptime() * 1000;
+  const programs: Program[] = [];
+  const id = new Uint32Array(1);
+  while (lib.nextProgramId(id[0] ?? 0, id) === 0) {
+    const fd = lib.programFdById(id[0] ?? 0);
+    // It may have gone meanwhile.
+    if (fd < 0) {
+      if (lib.errorName(lib.errno()) === 'ENOENT') continue;
+      break;
+    }
+    const info = new DataView(new ArrayBuffer(INFO_BYTES));
+    const known = lib.infoOf(fd, bytesOf(info), bytesOf(Uint32Array.of(INFO_BYTES))) === 0;
+    closeSync(fd);
+    const type = DROPPING.get(info.getUint32(INFO.type, true));
+    if (!known || type === undefined) continue;
+    const loadedMs = Number(info.getBigUint64(INFO.loadTime, true)) / 1e6;
+    programs.push({
+      id: id[0] ?? 0,
+      type,
+      name: textOf(bytesOf(info).subarray(INFO.name)),
+      loadedAt: new Date(bootedAtMs + loadedMs).toISOString(),
+    });
+  }
+  const error = lib.errorName(lib.errno());
+  if (error === 'ENOENT') return ok(programs);
+  return error === 'EPERM' || error === 'EACCES'
+    ? unread('denied', 'the kernel lists BPF programs for root only (CAP_SYS_ADMIN)')
+    : unread('absent', `the kernel does not list its BPF programs (${error})`);
+}
+
+interface Attached {
+  /** As seen from the mount of cgroup2: `/system.slice/ssh.service`. */
+  readonly cgroup: string;
+  readonly direction: 'ingress' | 'egress';
+  readonly programs: readonly number[];
+}
+
+/** enum bpf_attach_type. Other kinds refuse system calls: of these no packet comes to be, so none is dropped. */
+const DIRECTIONS = { ingress: 0, egress: 1 } as const;
+
+/** BPF_CGROUP_MAX_PROGS (kernel/bpf/cgroup.c). */
+const MOST_PROGRAMS = 64;
+
+/** Looks at each control group, the upper ones first. */
+async function attachmentsIn(
+  lib: LibBpf,
+  deadline: number,
+): Promise<{ readonly attached: readonly Attached[]; readonly complete: boolean }> {
+  const attached: Attached[] = [];
+  const [mount] = mountsOf('cgroup2');
+  if (mount === undefined) return { attached, complete: false };
+  const waiting = [''];
+  for (const cgroup of waiting) {
+    if (performance.now() > deadline) return { attached, complete: false };
+    await inPlace(() => {
+      try {
+        const path = `${mount.reachedBy}${cgroup}`;
+        attached.push(...attachedTo(lib, path, cgroup === '' ? '/' : cgroup));
+        for (const entry of readdirSync(path, { withFileTypes: true })) {
+          if (entry.isDirectory()) waiting.push(`${cgroup}/${entry.name}`);
+        }
+      } catch {
+        // The control group is gone.
+      }
+    });
+  }
+  return { attached, complete: true };
+}
+
+function attachedTo(lib: LibBpf, path: string, cgroup: string): readonly Attached[] {
+  const fd = openSync(path, 'r');
+  try {
+    return (['ingress', 'egress'] as const).flatMap((direction) => {
+      const ids = new Uint32Array(MOST_PROGRAMS);
+      const count = Uint32Array.of(MOST_PROGRAMS);
+      const failed = lib.programsAt(fd, DIRECTIONS[direction], 0, new Uint32Array(1), ids, count);
+      const programs = failed === 0 ? [...ids.subarray(0, count[0])] : [];
+      return programs.length === 0 ? [] : [{ cgroup, direction, programs }];
+    });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function bytesOf({ buffer }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer);
+}
+
+/** Up to its NUL. */
+function textOf(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return Buffer.from(end === -1 ? bytes : bytes.subarray(0, end)).toString('utf8');
+}
