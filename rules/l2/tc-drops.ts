@@ -60,7 +60,7 @@ export function judgeTc(
   );
   const names = filters
     .slice(0, NAMED_FILTERS)
-    .map(({ dropper, filter }) => `${nameOf(filter, programs)} on ${dropper.device}`);
+    .map(({ dropper, filter }) => `${nameOf(filter)} on ${dropper.device}`);
   const [only] = filters;
   const police = filters.some(({ filter }) => filter.actions.includes('police'));
   const scope: Scope = {
@@ -147,7 +147,7 @@ function droppersOf(
 
 function nameOf(
   { kind, preference, program, actions }: TcFilter,
-  programs: Sampled<BpfPrograms> | undefined,
+  programs?: Sampled<BpfPrograms>,
 ): string {
   const place = preference === undefined ? '' : ` (pref ${preference})`;
   if (program !== undefined) {

@@ -63,7 +63,7 @@ export default defineRule({
           severityAtMost: 'warning',
           scope: { interface: name, rule: programsOf(now, programs) },
           because: [
-            { source: `ip -d link show ${name}`, text: programsOf(now, programs) },
+            { source: `ip -d link show ${name}`, text: programsOf(now) },
             ...observedHolders(programs, ids),
             ...seen(events, 'where XDP programs drop'),
             ...(silent > 0
@@ -142,7 +142,7 @@ function inDriver(ethtool: Sampled<Nics> | undefined, name: string): number {
   return packetsOf(totals.length > 0 ? totals : rises);
 }
 
-function programsOf({ xdpPrograms }: Link, programs: Sampled<BpfPrograms> | undefined): string {
+function programsOf({ xdpPrograms }: Link, programs?: Sampled<BpfPrograms>): string {
   const names = (xdpPrograms ?? []).map(
     ({ id, name, mode }) =>
       `XDP program ${name === '' ? '' : `${name} `}(id ${id}, ${mode} mode)${heldBy(programs, id)}`,

@@ -3,7 +3,6 @@ import programs from '../../checks/programs.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { observedHolders } from '../bpf-program.ts';
 import { dropsWhere, ownEvents, policySeverity, rises } from '../protocol-counters.ts';
 import { changeThePolicy, observedSuspects, suspectsOf, theOne } from './cgroup-program.ts';
 
@@ -50,7 +49,7 @@ export default defineRule({
           what: 'IP packets sent',
         },
         severityAtMost: policySeverity(packets, window),
-        scope: program === undefined ? {} : { rule: program.text },
+        scope: program === undefined ? {} : { rule: `${program.text}${program.heldBy}` },
         because: [
           {
             source: 'skb:kfree_skb',
@@ -61,7 +60,6 @@ export default defineRule({
             text: `${discards} packets of this network namespace were discarded on their way out`,
           },
           ...observedSuspects(suspects),
-          ...(program === undefined ? [] : observedHolders(programs, [program.id])),
         ],
         means:
           'A policy on a service or container (a BPF program of its control group) forbids what it sends. It is a fault only if this traffic is wanted.',

@@ -4,23 +4,25 @@ import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import type { Observation } from '../../src/model/rule.ts';
-import { heldBy } from '../bpf-program.ts';
+import { heldBy, observedHolders } from '../bpf-program.ts';
 
 /** More suspects are counted, not named. */
 const NAMED_PROGRAMS = 4;
 
 /** A program that is attached to a control group. */
 interface Suspect {
-  readonly cgroup: string;
   readonly id: number;
-  /** `BPF program sd_fw_egress (id 12) of control group /system.slice/web.service, held by systemd (pid 1)` */
+  /** `BPF program sd_fw_egress (id 12) of control group /system.slice/web.service` */
   readonly text: string;
+  /** `, held by systemd (pid 1)`; empty: nobody is known. */
+  readonly heldBy: string;
   /** Its systemd unit, if the name of the program is one that systemd gives. */
   readonly unit?: string;
 }
 
 /** Programs of control groups that may have dropped something. */
 export interface Suspects {
+  readonly programs: Sampled<BpfPrograms>;
   readonly direction: CgroupAttachment['direction'];
   readonly suspects: readonly Suspect[];
   /** There are no others. */
@@ -47,6 +49,7 @@ export function suspectsOf(
     ({ cgroup }) => cgroups?.some((inside) => isWithin(inside, cgroup)) ?? true,
   );
   return {
+    programs,
     direction,
     suspects: judging.flatMap((attachment) =>
       attachment.programs.map((id) => suspect(attachment.cgroup, id, programs)),
@@ -83,9 +86,9 @@ function suspect(cgroup: string, id: number, programs: Sampled<BpfPrograms>): Su
   // src/core/bpf-firewall.c of systemd. Anybody may use the name.
   const unit = /^sd_fw_(?:in|e)gress$/.test(name) ? unitOf(cgroup) : undefined;
   return {
-    cgroup,
     id,
-    text: `BPF program ${name === '' ? '' : `${name} `}(id ${id}) of control group ${cgroup}${heldBy(programs, id)}`,
+    text: `BPF program ${name === '' ? '' : `${name} `}(id ${id}) of control group ${cgroup}`,
+    heldBy: heldBy(programs, id),
     ...(unit !== undefined && { unit }),
   };
 }
@@ -99,23 +102,32 @@ export function theOne(found: Suspects | undefined): Suspect | undefined {
 /** Each of them, and how it comes to be one. */
 export function observedSuspects(found: Suspects | undefined): readonly Observation[] {
   if (found === undefined) return [];
-  const { direction, suspects, bySocket, complete } = found;
+  const { direction, suspects, bySocket, complete, programs } = found;
   const source = 'bpftool cgroup tree';
   const whose = `for ${direction} ${bySocket ? 'of these sockets' : 'on this machine'}`;
   const more = suspects.length - NAMED_PROGRAMS;
   if (suspects.length === 0) {
     return complete ? [{ source, text: `no control group has a program ${whose} now` }] : [];
   }
-  const count =
-    theOne(found) === undefined
-      ? `one of ${suspects.length}${complete ? '' : ' or more'} programs`
-      : 'the only program';
+  const only = theOne(found);
+  if (only !== undefined) {
+    return [
+      { source, text: `the only program ${whose}: ${only.text}${madeFor(only)}` },
+      ...observedHolders(programs, [only.id]),
+    ];
+  }
+  const count = `one of ${suspects.length}${complete ? '' : ' or more'} programs`;
   return [
-    ...suspects
-      .slice(0, NAMED_PROGRAMS)
-      .map(({ text }) => ({ source, text: `${count} ${whose}: ${text}` })),
+    ...suspects.slice(0, NAMED_PROGRAMS).map((one) => ({
+      source,
+      text: `${count} ${whose}: ${one.text}${one.heldBy}${madeFor(one)}`,
+    })),
     ...(more > 0 ? [{ source, text: `${more} more` }] : []),
   ];
+}
+
+function madeFor({ unit }: Suspect): string {
+  return unit === undefined ? '' : `; by its name systemd made it for IPAddressDeny= of ${unit}`;
 }
 
 /** whydrop never changes a policy: it says who made it, or how to find out. */
