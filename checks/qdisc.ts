@@ -2,7 +2,7 @@ import { defineCheck } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { counterOf, objectOf, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
-import { readFilters, type TcFilter } from './qdisc/filters.ts';
+import { readFilters, readTcxPrograms, type TcFilter, type TcxProgram } from './qdisc/filters.ts';
 
 const command = ['tc', '-s', '-j', 'qdisc', 'show'] as const;
 
@@ -11,6 +11,8 @@ export interface Qdiscs {
   readonly qdiscs: readonly Qdisc[];
   /** Filters at the hooks of those devices whose hooks dropped packets since the first reading. */
   readonly filters?: ReadonlyMap<string, readonly TcFilter[]>;
+  /** BPF programs at the same hooks, of which nothing counts what they drop. Known in the last reading. */
+  readonly tcx?: readonly TcxProgram[];
 }
 
 export interface Qdisc {
@@ -52,7 +54,7 @@ const commonStatistics = new Set([
 export default defineCheck<Qdiscs>({
   id: 'qdisc',
   title: 'Queueing disciplines',
-  sources: [command.join(' ')],
+  sources: [command.join(' '), 'bpf(2)'],
   timeoutMs: 10_000,
   async read(host, { first }) {
     const run = await host.run(command);
@@ -66,8 +68,14 @@ export default defineCheck<Qdiscs>({
     }
     const parsed = parseQdiscs(stdout);
     if (parsed.status !== 'ok' || first === undefined) return parsed;
-    const filters = await readFiltersOfDroppers(host, first, parsed.value);
-    return ok({ ...parsed.value, ...(filters.size > 0 && { filters }) }, parsed.notes);
+    const [filters, tcx] = await Promise.all([
+      readFiltersOfDroppers(host, first, parsed.value),
+      readTcxPrograms(host),
+    ]);
+    return ok(
+      { ...parsed.value, ...(filters.size > 0 && { filters }), ...(tcx.length > 0 && { tcx }) },
+      parsed.notes,
+    );
   },
   *counters({ qdiscs }) {
     for (const qdisc of qdiscs) {

@@ -63,7 +63,8 @@ const DROPPING: ReadonlyMap<number, string> = new Map([
 const INFO_BYTES = 80;
 const INFO = { type: 0, loadTime: 40, name: 64 } as const;
 
-function programsIn(lib: LibBpf): Reading<readonly Program[]> {
+/** Those that can drop packets. */
+export function programsIn(lib: LibBpf): Reading<readonly Program[]> {
   const bootedAtMs = Date.now() - uptime() * 1000;
   const programs: Program[] = [];
   const id = new Uint32Array(1);
@@ -95,24 +96,27 @@ function programsIn(lib: LibBpf): Reading<readonly Program[]> {
 }
 
 interface Attached {
-  /** As seen from the mount of cgroup2: `/system.slice/ssh.service`. */
-  readonly cgroup: string;
   readonly direction: 'ingress' | 'egress';
   readonly programs: readonly number[];
 }
 
-/** enum bpf_attach_type. Other kinds refuse system calls: of these no packet comes to be, so none is dropped. */
-const DIRECTIONS = { ingress: 0, egress: 1 } as const;
+interface AttachedToCgroup extends Attached {
+  /** As seen from the mount of cgroup2: `/system.slice/ssh.service`. */
+  readonly cgroup: string;
+}
 
-/** BPF_CGROUP_MAX_PROGS (kernel/bpf/cgroup.c). */
+/** enum bpf_attach_type. Other kinds refuse system calls: of these no packet comes to be, so none is dropped. */
+const CGROUP = { ingress: 0, egress: 1 } as const;
+
+/** BPF_CGROUP_MAX_PROGS (kernel/bpf/cgroup.c), BPF_MPROG_MAX (include/linux/bpf_mprog.h). */
 const MOST_PROGRAMS = 64;
 
 /** Looks at each control group, the upper ones first. */
 async function attachmentsIn(
   lib: LibBpf,
   deadline: number,
-): Promise<{ readonly attached: readonly Attached[]; readonly complete: boolean }> {
-  const attached: Attached[] = [];
+): Promise<{ readonly attached: readonly AttachedToCgroup[]; readonly complete: boolean }> {
+  const attached: AttachedToCgroup[] = [];
   const [mount] = mountsOf('cgroup2');
   if (mount === undefined) return { attached, complete: false };
   const waiting = [''];
@@ -121,7 +125,9 @@ async function attachmentsIn(
     await inPlace(() => {
       try {
         const path = `${mount.reachedBy}${cgroup}`;
-        attached.push(...attachedTo(lib, path, cgroup === '' ? '/' : cgroup));
+        for (const found of attachedToCgroup(lib, path)) {
+          attached.push({ cgroup: cgroup === '' ? '/' : cgroup, ...found });
+        }
         for (const entry of readdirSync(path, { withFileTypes: true })) {
           if (entry.isDirectory()) waiting.push(`${cgroup}/${entry.name}`);
         }
@@ -133,19 +139,31 @@ async function attachmentsIn(
   return { attached, complete: true };
 }
 
-function attachedTo(lib: LibBpf, path: string, cgroup: string): readonly Attached[] {
+function attachedToCgroup(lib: LibBpf, path: string): readonly Attached[] {
   const fd = openSync(path, 'r');
   try {
-    return (['ingress', 'egress'] as const).flatMap((direction) => {
-      const ids = new Uint32Array(MOST_PROGRAMS);
-      const count = Uint32Array.of(MOST_PROGRAMS);
-      const failed = lib.programsAt(fd, DIRECTIONS[direction], 0, new Uint32Array(1), ids, count);
-      const programs = failed === 0 ? [...ids.subarray(0, count[0])] : [];
-      return programs.length === 0 ? [] : [{ cgroup, direction, programs }];
-    });
+    return attachedTo(lib, fd, CGROUP);
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * @param place what the kernel takes for a place of this kind
+ * @param types enum bpf_attach_type
+ */
+export function attachedTo(
+  lib: LibBpf,
+  place: number,
+  types: Readonly<Record<Attached['direction'], number>>,
+): readonly Attached[] {
+  return (['ingress', 'egress'] as const).flatMap((direction) => {
+    const ids = new Uint32Array(MOST_PROGRAMS);
+    const count = Uint32Array.of(MOST_PROGRAMS);
+    const failed = lib.programsAt(place, types[direction], 0, new Uint32Array(1), ids, count) !== 0;
+    const programs = failed ? [] : [...ids.subarray(0, count[0])];
+    return programs.length === 0 ? [] : [{ direction, programs }];
+  });
 }
 
 function bytesOf({ buffer }: ArrayBufferView): Uint8Array {

@@ -2,6 +2,7 @@ import type { CommandOutput } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
 import { readBpfPrograms } from './bpf-programs.ts';
 import { readRuleCounters } from './rule-counters.ts';
+import { readTcxPrograms } from './tcx-programs.ts';
 import type { Within } from './visits.ts';
 
 /** What we do ourselves but is asked for, and recorded, like a program: it prints what it has read. */
@@ -10,6 +11,7 @@ const builtIns: Readonly<
 > = {
   'whydrop-bpf-programs': readBpfPrograms,
   'whydrop-rule-counters': readRuleCounters,
+  'whydrop-tcx-programs': readTcxPrograms,
 };
 
 export function builtIn(name: string) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { LoadedProgram } from '../../../checks/programs.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
-import type { TcFilter } from '../../../checks/qdisc/filters.ts';
+import type { TcFilter, TcxProgram } from '../../../checks/qdisc/filters.ts';
 import tcEgressDrop from '../../../rules/l2/tc-egress-drop.ts';
 import tcIngressDrop from '../../../rules/l2/tc-ingress-drop.ts';
 import xdpDrop from '../../../rules/l2/xdp-drop.ts';
@@ -114,14 +114,24 @@ interface Tc {
   readonly packets: number;
   readonly counted?: bigint;
   readonly filters?: readonly TcFilter[];
+  readonly tcx?: readonly TcxProgram[];
   readonly at?: JudgeWindow;
   readonly programs?: ReturnType<typeof programsOf>;
 }
 
-function tc({ reason = 'TC_INGRESS', packets, counted = 0n, filters, at = window, programs }: Tc) {
+function tc({
+  reason = 'TC_INGRESS',
+  packets,
+  counted = 0n,
+  filters,
+  tcx = [],
+  at = window,
+  programs,
+}: Tc) {
   const last: Qdiscs = {
     qdiscs: [clsact(50n + counted)],
     ...(filters !== undefined && { filters: new Map([['eth0', filters]]) }),
+    tcx,
   };
   const evidence = {
     drops: capture([{ reason, location: '__netif_receive_skb_core', packets }]),
@@ -206,4 +216,35 @@ test('who holds the BPF program of a tc filter is named with it', () => {
   const programs = programsOf({ programs: [{ ...loaded, id: 7, holders: [agent] }] });
   const { ingress } = tc({ packets: 200, counted: 200n, filters: [filter], programs });
   expect(ingress?.scope.rule).toBe('BPF program deny (id 7) (pref 1), held by agent (pid 812)');
+});
+
+const byTcx: TcxProgram = {
+  device: 'eth0',
+  direction: 'ingress',
+  program: { id: 8, name: 'cil_from_netdev' },
+};
+
+test('what no qdisc counted a program attached by tcx has dropped', () => {
+  const programs = programsOf({ programs: [{ ...loaded, id: 8, pins: ['/sys/fs/bpf/link'] }] });
+  const { ingress, egress } = tc({ packets: 200, tcx: [byTcx], programs });
+  expect(ingress?.scope).toEqual({
+    interface: 'eth0',
+    rule: 'BPF program cil_from_netdev (id 8), attached by tcx, pinned at /sys/fs/bpf/link',
+  });
+  expect(egress).toBeUndefined();
+});
+
+test('where a filter dropped as well, or another program may have, none is blamed', () => {
+  const counted = { packets: 200, filters: [filter], tcx: [byTcx] };
+  expect(tc({ ...counted, counted: 200n }).ingress?.scope.rule).toMatch(/^BPF program deny /);
+  const both = tc({ ...counted, counted: 90n }).ingress;
+  expect(both?.scope.rule).toBeUndefined();
+  expect(both?.because.map(({ text }) => text)).toEqual(
+    expect.arrayContaining([
+      'BPF program deny (id 7) (pref 1) on eth0',
+      'BPF program cil_from_netdev (id 8), attached by tcx on eth0',
+    ]),
+  );
+  const elsewhere = { ...byTcx, device: 'eth1' };
+  expect(tc({ packets: 200, tcx: [byTcx, elsewhere] }).ingress?.scope).toEqual({});
 });
