@@ -234,3 +234,8 @@ export function programsOf({
   const byId = new Map(programs.map((program) => [program.id, program]));
   return sampled<BpfPrograms>(first, { programs: byId, attached, allAttached, allHolders });
 }
+
+export function heldByAgent(id: number): LoadedProgram {
+  const holders = [{ pid: 812, name: 'agent', unit: 'agent.service' }];
+  return { id, name: 'deny', loadedAt: '2026-11-22T09:00:00.000Z', pins: [], holders };
+}
