@@ -57,7 +57,9 @@ function hook(direction: 'ingress' | 'egress', packets: number): HostEvidence['q
         options: {},
       },
     ],
-    filters: new Map([['eth0', [{ direction, kind: 'u32', actions: ['drop'] }]]]),
+    filters: new Map([
+      ['eth0', [{ direction, kind: 'bpf', program: { id: 7, name: 'deny' }, actions: [] }]],
+    ]),
   });
   return sampled(at(0), at(packets));
 }
