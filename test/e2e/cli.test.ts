@@ -12,11 +12,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test as sequential } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import type { Report } from '../../src/model/report.ts';
 import { readPcapng } from '../unit/render/pcapng-reader.ts';
 import { isRoot, shell, whydrop, type Ended } from './program.ts';
+
+/** Each runs programs of its own, and shares nothing but the recording. */
+const test = sequential.concurrent;
 
 /** Could not tell, or bad usage. */
 const UNKNOWN = 3;
