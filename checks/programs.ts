@@ -55,6 +55,7 @@ export default defineCheck<BpfPrograms>({
   title: 'BPF programs that can drop packets, and who holds them',
   sources: ['bpf(2)', '/sys/fs/cgroup', '/sys/fs/bpf', '/proc/*/fdinfo'],
   hostWide: true,
+  timeoutMs: 10_000,
   async read(host, { phase }) {
     if (phase !== 'last') return ok(notLooked);
     const output = await host.initial.run([BPF_PROGRAMS]);

@@ -1,6 +1,7 @@
 import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import process from 'node:process';
 import type { LibBpf } from '../capture/bpf/libbpf.ts';
+import { errnoOf } from './errno.ts';
 import { inPlace } from './in-place.ts';
 import { mountsOf } from './mounts.ts';
 
@@ -9,6 +10,12 @@ interface Found<Value> {
   readonly found: ReadonlyMap<number, readonly Value[]>;
   /** All places were looked at, or enough of them: none of these programs can be held elsewhere. */
   readonly complete: boolean;
+}
+
+/** What a search may still cost. */
+export interface Effort {
+  /** Of directories; each that is looked at counts. */
+  entriesLeft: number;
 }
 
 export interface ProgramHolder {
@@ -22,15 +29,19 @@ export interface ProgramHolder {
 export async function findPins(
   programs: ReadonlySet<number>,
   lib: LibBpf,
-  deadline: number,
+  effort: Effort,
 ): Promise<Found<string>> {
   const found = new Map<number, string[]>();
   if (programs.size === 0) return { found, complete: true };
-  const waiting = mountsOf('bpf').map(({ path, reachedBy }) => ({ path, reachedBy }));
+  const waiting = [...mountsOf('bpf')];
+  let complete = true;
   for (const directory of waiting) {
-    if (performance.now() > deadline) return { found, complete: false };
+    if (effort.entriesLeft <= 0) return { found, complete: false };
     await inPlace(() => {
-      for (const entry of entriesOf(directory.reachedBy)) {
+      const entries = entriesOf(directory.reachedBy);
+      complete &&= entries !== undefined;
+      effort.entriesLeft -= entries?.length ?? 0;
+      for (const entry of entries ?? []) {
         const path = `${directory.path}/${entry.name}`;
         const reachedBy = `${directory.reachedBy}/${entry.name}`;
         if (entry.isDirectory()) waiting.push({ path, reachedBy });
@@ -41,7 +52,7 @@ export async function findPins(
       }
     });
   }
-  return { found, complete: true };
+  return { found, complete };
 }
 
 function programPinnedAt(lib: LibBpf, path: string): number | undefined {
@@ -54,8 +65,13 @@ function programPinnedAt(lib: LibBpf, path: string): number | undefined {
   }
 }
 
-/** PROC_PID_INIT_INO (include/linux/proc_ns.h): the namespace that has all processes of the machine. */
-const ALL_PROCESSES = 'pid:[4026531836]';
+/** PROC_PID_INIT_INO and PROC_CGROUP_INIT_INO (include/linux/proc_ns.h). */
+const INITIAL = { pid: 'pid:[4026531836]', cgroup: 'cgroup:[4026531835]' } as const;
+
+/** We are in no container that hides processes, or control groups, of the machine. */
+export function seesAll(kind: keyof typeof INITIAL, proc = '/proc'): boolean {
+  return linkOf(`${proc}/self/ns/${kind}`) === INITIAL[kind];
+}
 
 /**
  * Processes with an open file of these programs, or of links that attach them. The search ends when each has one: a
@@ -63,31 +79,33 @@ const ALL_PROCESSES = 'pid:[4026531836]';
  */
 export async function findHolders(
   programs: ReadonlySet<number>,
-  deadline: number,
+  effort: Effort,
   proc = '/proc',
 ): Promise<Found<ProgramHolder>> {
   const found = new Map<number, ProgramHolder[]>();
-  const pids = entriesOf(proc)
+  let complete = seesAll('pid', proc);
+  const pids = (entriesOf(proc) ?? [])
     .map(({ name }) => Number(name))
     .filter((pid) => pid > 0 && pid !== process.pid)
     .sort((a, b) => a - b);
   for (const pid of pids) {
     if (found.size === programs.size) break;
-    if (performance.now() > deadline) return { found, complete: false };
+    if (effort.entriesLeft <= 0) return { found, complete: false };
     await inPlace(() => {
-      for (const program of new Set(programsHeldBy(`${proc}/${pid}`))) {
+      const held = programsHeldBy(`${proc}/${pid}`, effort);
+      complete &&= held !== undefined;
+      for (const program of new Set(held)) {
         if (programs.has(program)) add(found, program, holderOf(`${proc}/${pid}`, pid));
       }
     });
   }
-  return {
-    found,
-    complete: found.size === programs.size || linkOf(`${proc}/self/ns/pid`) === ALL_PROCESSES,
-  };
+  return { found, complete: complete || found.size === programs.size };
 }
 
-function programsHeldBy(process: string): readonly number[] {
-  return entriesOf(`${process}/fd`).flatMap(({ name: fd }) => {
+function programsHeldBy(process: string, effort: Effort): readonly number[] | undefined {
+  const files = entriesOf(`${process}/fd`);
+  effort.entriesLeft -= files?.length ?? 0;
+  return files?.flatMap(({ name: fd }) => {
     if (!/^anon_inode:\[?bpf[-_](?:prog|link)/.test(linkOf(`${process}/fd/${fd}`))) return [];
     return programOf(`${process}/fdinfo/${fd}`) ?? [];
   });
@@ -113,11 +131,12 @@ function add<Value>(found: Map<number, Value[]>, program: number, value: Value):
 
 // Processes end and pins go while we look.
 
+/** Undefined: not for us to see. */
 function entriesOf(directory: string) {
   try {
     return readdirSync(directory, { withFileTypes: true });
-  } catch {
-    return [];
+  } catch (error) {
+    return ['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '') ? [] : undefined;
   }
 }
 

@@ -8,18 +8,18 @@ export interface Mount {
 }
 
 /**
- * Where file systems of a type are mounted. `ip netns exec` gives its program a /sys without the mounts in it: then
- * those that the first process sees.
+ * Where file systems of a type are mounted, whether we may go there or not. Also as the first process sees it:
+ * `ip netns exec` gives its program a /sys without the mounts in it.
  */
 export function mountsOf(type: string): readonly Mount[] {
-  for (const [mounts, root] of [
-    ['/proc/self/mounts', ''],
-    ['/proc/1/mounts', '/proc/1/root'],
-  ] as const) {
-    const paths = pathsIn(textOf(mounts), type);
-    if (paths.length > 0) return paths.map((path) => ({ path, reachedBy: `${root}${path}` }));
-  }
-  return [];
+  const [own, first] = [textOf('/proc/self/mounts'), textOf('/proc/1/mounts')];
+  return [
+    ...pathsIn(own, type).map((path) => ({ path, reachedBy: path })),
+    ...(first === own ? [] : pathsIn(first, type)).map((path) => ({
+      path,
+      reachedBy: `/proc/1/root${path}`,
+    })),
+  ];
 }
 
 function textOf(path: string): string {

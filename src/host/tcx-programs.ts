@@ -28,11 +28,13 @@ export async function readTcxPrograms(within: Within): Promise<Reading<CommandOu
       : await inPlace(() =>
           within(() =>
             interfaces().flatMap((device) =>
-              attachedTo(lib.value, ifindexOf(device), TCX).map(({ direction, programs }) => ({
-                device,
-                direction,
-                programs: programs.map((id) => ({ id, name: names.get(id) ?? '' })),
-              })),
+              (attachedTo(lib.value, ifindexOf(device), TCX) ?? []).map(
+                ({ direction, programs }) => ({
+                  device,
+                  direction,
+                  programs: programs.map((id) => ({ id, name: names.get(id) ?? '' })),
+                }),
+              ),
             ),
           ),
         );

@@ -44,7 +44,7 @@ const link = (id: number) =>
     'anon_inode:bpf_link',
     `link_type:\txdp\nlink_id:\t9\nprog_tag:\tab\nprog_id:\t${id}\n`,
   ] as const;
-const later = Number.POSITIVE_INFINITY;
+const enough = (entriesLeft = 100) => ({ entriesLeft });
 
 const processes = {
   1: { name: 'init', cgroup: '0::/init.scope\n', files: [['/dev/null', 'prog_id:\t7\n']] },
@@ -59,7 +59,7 @@ const processes = {
 test('finds who has a program open, or a link of it, and looks no further than it must', async () => {
   await withProc(processes, async (proc) => {
     const agent = { pid: 20, name: 'agent', cgroup: '/system.slice/agent.service' };
-    expect(await findHolders(new Set([7, 8]), later, proc)).toEqual({
+    expect(await findHolders(new Set([7, 8]), enough(), proc)).toEqual({
       found: new Map([
         [7, [agent]],
         [8, [agent]],
@@ -71,9 +71,18 @@ test('finds who has a program open, or a link of it, and looks no further than i
 
 test('all are looked at for one that nobody has; not to the end: nobody knows', async () => {
   await withProc(processes, async (proc) => {
-    const { found, complete } = await findHolders(new Set([7, 55]), later, proc);
+    const { found, complete } = await findHolders(new Set([7, 55]), enough(), proc);
     expect([found.get(7)?.length, found.has(55), complete]).toEqual([2, false, true]);
-    expect(await findHolders(new Set([7]), 0, proc)).toMatchObject({ complete: false });
+    expect(await findHolders(new Set([8]), enough(1), proc)).toMatchObject({ complete: false });
+  });
+});
+
+test('a process that we may not look into may have it', async () => {
+  await withProc(processes, async (proc) => {
+    await rm(join(proc, '1/fd'), { recursive: true });
+    await writeFile(join(proc, '1/fd'), 'no directory, which is refused as well');
+    expect(await findHolders(new Set([55]), enough(), proc)).toMatchObject({ complete: false });
+    expect(await findHolders(new Set([7]), enough(), proc)).toMatchObject({ complete: true });
   });
 });
 
@@ -81,7 +90,7 @@ test('in a container there may be others', async () => {
   await withProc({}, async (proc) => {
     await rm(join(proc, 'self/ns/pid'));
     await symlink('pid:[4026532001]', join(proc, 'self/ns/pid'));
-    expect(await findHolders(new Set([7]), later, proc)).toMatchObject({ complete: false });
+    expect(await findHolders(new Set([7]), enough(), proc)).toMatchObject({ complete: false });
   });
 });
 
