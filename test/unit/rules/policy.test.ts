@@ -135,7 +135,8 @@ test('the only program for egress is named, with its control group and who holds
   expect(told).toEqual([
     `the only program for egress on this machine: ${firewallOfWeb}; by its name systemd made it for IPAddressDeny= of web.service`,
   ]);
-  expect(steps?.[0]).toMatchObject({ argv: expect.arrayContaining(['web.service']) });
+  expect(JSON.stringify(steps?.[0])).toContain('"systemctl","show"');
+  expect(JSON.stringify(steps?.[0])).toContain('"web.service"');
 });
 
 test('of several programs each is told, and none is blamed', () => {
