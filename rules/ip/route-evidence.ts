@@ -1,5 +1,8 @@
-import type { Routes } from '../../checks/routes.ts';
+import type { Answer, Lookup, Lookups } from '../../checks/lookups.ts';
+import type { RefusingRoute, Routes } from '../../checks/routes.ts';
+import type { DropCount } from '../../src/model/drops.ts';
 import type { Observation } from '../../src/model/rule.ts';
+import { refuserOf, tablesOf } from './refuser.ts';
 
 /** More routes than these are counted, not named. */
 const NAMED_ROUTES = 4;
@@ -30,4 +33,72 @@ export function withoutDefault(
       source: `ip -${family} route show table all`,
       text: `there is no default route for IPv${family}`,
     }));
+}
+
+/** What the kernel says of the flows of these drops. */
+export function lookupsFor(
+  lookups: Lookups | undefined,
+  drops: readonly DropCount[],
+): readonly Lookup[] {
+  return (lookups?.answers ?? []).filter((lookup) =>
+    drops.some(
+      ({ details }) =>
+        details?.interface === lookup.interface &&
+        details.topFlows.some(
+          ({ source, destination }) =>
+            source === lookup.source && destination === lookup.destination,
+        ),
+    ),
+  );
+}
+
+/** Look-ups that found no way, and what refused. */
+export interface Refused {
+  /** The one route or policy rule that all of them ended in. */
+  readonly refuser?: RefusingRoute;
+  /** Nothing else can have refused any of them. */
+  readonly sure: boolean;
+  readonly because: readonly Observation[];
+}
+
+/** The routes or policy rules by name that refused these packets; what says nothing is said to. */
+export function refusedBy(lookups: readonly Lookup[], all: Lookups | undefined): Refused {
+  const found = lookups.map((lookup) => ({
+    lookup,
+    by: all && refuserOf(lookup, all),
+  }));
+  const names = new Set(found.map(({ by }) => by?.refuser.text));
+  const refuser = names.size === 1 ? found[0]?.by?.refuser : undefined;
+  return {
+    ...(refuser !== undefined && { refuser }),
+    sure: found.length > 0 && found.every(({ by }) => by?.unsure.length === 0),
+    because: found.map(({ lookup, by }) => {
+      const { command: source, answer } = lookup;
+      if (answer.kind === 'route') return { source, text: noEvidence(answer) };
+      if (by === undefined) {
+        const tables = all === undefined ? [] : tablesOf(lookup, all);
+        const where = tables.length === 0 ? '' : `; tables looked in: ${tables.join(', ')}`;
+        return { source, text: `${answer.text}${where}` };
+      }
+      const { unsure } = by;
+      const doubt =
+        unsure.length === 0
+          ? ''
+          : `, if not ${unsure.map(({ text }) => `"${text}"`).join(' or ')}, which may be for these packets and comes first`;
+      return { source, text: `${answer.text}: ${by.refuser.kind} "${by.refuser.text}"${doubt}` };
+    }),
+  };
+}
+
+export type Way = Extract<Answer, { kind: 'route' }>;
+
+/** The kernel has a way for packets that died for want of one. */
+export function noEvidence(way: Way): string {
+  return `now ${wayOf(way)}, which says nothing of the dropped packets: routes or settings have changed since, or a policy rule asks for a firewall mark or ports`;
+}
+
+/** `goes out on eth1 by 10.0.0.1`. */
+export function wayOf({ device, gateway, local }: Way): string {
+  if (local) return 'it is for this host';
+  return `it goes out on ${device}${gateway === undefined ? '' : ` by ${gateway}`}`;
 }
