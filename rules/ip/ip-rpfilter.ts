@@ -183,7 +183,7 @@ function wayBackText(lookup: Lookup): readonly Observation[] {
   if (waysBack(lookup).length === 0) return [];
   const way =
     back.kind === 'route'
-      ? `but the way back to ${source} is another: ${wayOf(back)}`
+      ? `but the way back to ${source} ${wayOf(back)}`
       : `and there is no way back to ${source} (${back.text})`;
   return [{ source: wayBack.command, text: `packets from ${source} came in on ${name}, ${way}` }];
 }

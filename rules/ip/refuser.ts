@@ -1,10 +1,12 @@
-import type { Lookup, Lookups, Place } from '../../checks/lookups.ts';
+import type { Lookup, LookupError, Lookups, Place } from '../../checks/lookups.ts';
 import type { PolicyRule } from '../../checks/policy-rules.ts';
 import { refusingRule, type RefusingRoute } from '../../checks/routes.ts';
 import { inNetwork } from './networks.ts';
 
 /** The route or policy rule that a look-up of the kernel ended in. */
 export interface Refuser {
+  /** What the kernel answered: `Invalid argument`. */
+  readonly error: string;
   readonly refuser: RefusingRoute;
   /** Policy rules before it of which nobody knows whether they were for these packets. Empty: it is sure. */
   readonly unsure: readonly PolicyRule[];
@@ -16,8 +18,9 @@ export interface Refuser {
  * all: the look-up would have ended there. Undefined: not found, or not of the type that the kernel told.
  */
 export function refuserOf(lookup: Lookup, { policy }: Lookups): Refuser | undefined {
+  const { answer, refusing } = lookup;
   // Not listed: nobody knows which tables refuse.
-  if (lookup.refusing === undefined) return undefined;
+  if (answer.kind !== 'error' || refusing === undefined) return undefined;
   const unsure: PolicyRule[] = [];
   for (const rule of policy.get(lookup.family) ?? []) {
     const isFor = isRuleFor(rule, lookup);
@@ -28,7 +31,7 @@ export function refuserOf(lookup: Lookup, { policy }: Lookups): Refuser | undefi
     }
     const refuser = refusingRule(rule, lookup.family) ?? refusingRouteIn(rule, lookup);
     if (refuser === undefined) continue;
-    return isTypeOf(refuser, lookup) ? { refuser, unsure } : undefined;
+    return isTypeOf(refuser, answer.error) ? { error: answer.text, refuser, unsure } : undefined;
   }
   return undefined;
 }
@@ -67,8 +70,8 @@ const errorOfRule = {
 } as const;
 
 /** Routes were asked for by the type that the kernel told. */
-function isTypeOf({ kind, type }: RefusingRoute, { answer }: Lookup): boolean {
-  return kind === 'route' || (answer.kind === 'error' && answer.error === errorOfRule[type]);
+function isTypeOf({ kind, type }: RefusingRoute, error: LookupError): boolean {
+  return kind === 'route' || error === errorOfRule[type];
 }
 
 function prefixOf({ destination }: Place): number {

@@ -2,7 +2,7 @@ import type { Answer, Lookup, Lookups } from '../../checks/lookups.ts';
 import type { RefusingRoute, Routes } from '../../checks/routes.ts';
 import type { DropCount } from '../../src/model/drops.ts';
 import type { Observation } from '../../src/model/rule.ts';
-import { refuserOf, tablesOf } from './refuser.ts';
+import { refuserOf, tablesOf, type Refuser } from './refuser.ts';
 
 /** More routes than these are counted, not named. */
 const NAMED_ROUTES = 4;
@@ -72,33 +72,41 @@ export function refusedBy(lookups: readonly Lookup[], all: Lookups | undefined):
   return {
     ...(refuser !== undefined && { refuser }),
     sure: found.length > 0 && found.every(({ by }) => by?.unsure.length === 0),
-    because: found.map(({ lookup, by }) => {
-      const { command: source, answer } = lookup;
-      if (answer.kind === 'route') return { source, text: noEvidence(answer) };
-      if (by === undefined) {
-        const tables = all === undefined ? [] : tablesOf(lookup, all);
-        const where = tables.length === 0 ? '' : `; tables looked in: ${tables.join(', ')}`;
-        return { source, text: `${answer.text}${where}` };
-      }
-      const { unsure } = by;
-      const doubt =
-        unsure.length === 0
-          ? ''
-          : `, if not ${unsure.map(({ text }) => `"${text}"`).join(' or ')}, which may be for these packets and comes first`;
-      return { source, text: `${answer.text}: ${by.refuser.kind} "${by.refuser.text}"${doubt}` };
-    }),
+    because: found.map(({ lookup, by }) => ({
+      source: lookup.command,
+      text: by === undefined ? answerText(lookup, all) : refuserText(by),
+    })),
   };
+}
+
+function answerText(lookup: Lookup, all: Lookups | undefined): string {
+  const { answer } = lookup;
+  if (answer.kind === 'route') return noEvidence(answer);
+  const tables = all !== undefined && answer.error === 'ENETUNREACH' ? tablesOf(lookup, all) : [];
+  const where = tables.length === 0 ? '' : `; tables looked in: ${tables.join(', ')}`;
+  return `the kernel answers "${answer.text}"${where}`;
+}
+
+function refuserText({ error, refuser, unsure }: Refuser): string {
+  const doubt =
+    unsure.length === 0
+      ? ''
+      : `, unless these packets are for a rule before it: ${unsure
+          .slice(0, NAMED_ROUTES)
+          .map(({ text }) => `"${text}"`)
+          .join(', ')}${unsure.length > NAMED_ROUTES ? ' …' : ''}`;
+  return `the kernel answers "${error}": the ${refuser.kind} "${refuser.text}" says so${doubt}`;
 }
 
 export type Way = Extract<Answer, { kind: 'route' }>;
 
 /** The kernel has a way for packets that died for want of one. */
 export function noEvidence(way: Way): string {
-  return `now ${wayOf(way)}, which says nothing of the dropped packets: routes or settings have changed since, or a policy rule asks for a firewall mark or ports`;
+  return `it ${wayOf(way)} now, which says nothing of the dropped packets: routes or settings have changed since, or a policy rule asks for a firewall mark or ports`;
 }
 
 /** `goes out on eth1 by 10.0.0.1`. */
 export function wayOf({ device, gateway, local }: Way): string {
-  if (local) return 'it is for this host';
-  return `it goes out on ${device}${gateway === undefined ? '' : ` by ${gateway}`}`;
+  if (local) return 'ends at this host';
+  return `goes out on ${device}${gateway === undefined ? '' : ` by ${gateway}`}`;
 }
