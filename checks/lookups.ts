@@ -26,8 +26,14 @@ const forwarding = ['ip_forward', 'ip6_forward'];
 const places = {
   reasons: ['IP_INNOROUTES', 'IP_OUTNOROUTES', 'BLACKHOLE'],
   unnamed: [
-    ...['ip_error', 'dst_discard', 'dst_discard_out', 'ip6_pkt_discard', 'ip6_pkt_drop'],
-    ...['__ip_queue_xmit', 'ip_queue_xmit', ...forwarding],
+    'ip_error',
+    'dst_discard',
+    'dst_discard_out',
+    'ip6_pkt_discard',
+    'ip6_pkt_drop',
+    '__ip_queue_xmit',
+    'ip_queue_xmit',
+    ...forwarding,
   ],
 };
 

@@ -33,8 +33,18 @@ export interface PolicyRule {
 
 /** Members of an entry that are understood here, or change nothing (`protocol` is who made it). */
 const understood = new Set([
-  ...['priority', 'not', 'src', 'srclen', 'dst', 'dstlen', 'iif', 'iif_detached'],
-  ...['action', 'table', 'nop', 'protocol'],
+  'priority',
+  'not',
+  'src',
+  'srclen',
+  'dst',
+  'dstlen',
+  'iif',
+  'iif_detached',
+  'action',
+  'table',
+  'nop',
+  'protocol',
 ]);
 
 /** In the order in which the kernel goes through them. */

@@ -6,7 +6,7 @@ import snmp from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import { countDrops } from '../../src/model/drops.ts';
+import { countDrops, type DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type Observation } from '../../src/model/rule.ts';
 import { interfaceKey } from '../../src/model/sysctl-key.ts';
@@ -62,9 +62,7 @@ export default defineRule({
 
     const refused = lookupsFor(lookups, dropsOf(drops, { reasons: ['IP_RPFILTER', null] }));
     const ways = refused.flatMap(waysBack);
-    const suspects = suspectsOf(sysctl.last, link, packets).filter(
-      ({ name }) => ways.length === 0 || ways.some((way) => way.interface === name),
-    );
+    const suspects = seenOnly(suspectsOf(sysctl.last, link, packets), drops);
     const only = suspects.length === 1 ? suspects[0] : undefined;
     const seen = countDrops(drops, 'IP_RPFILTER');
     const received = rise(
@@ -147,6 +145,18 @@ function suspectsOf(sysctl: Sysctl, link: Sampled<Links> | undefined, packets: n
       ({ effective, rxPackets }) => effective >= STRICT && rxPackets >= packets * SUSPECT_SHARE,
     )
     .sort((a, b) => b.rxPackets - a.rxPackets);
+}
+
+/** Of these, the ones where the capture saw it. All, where it does not tell interfaces. */
+function seenOnly(
+  suspects: readonly Suspect[],
+  drops: DropCapture | undefined,
+): readonly Suspect[] {
+  const names = dropsOf(drops, { reasons: ['IP_RPFILTER'] }).map(
+    ({ details }) => details?.interface,
+  );
+  const seen = suspects.filter(({ name }) => names.includes(name));
+  return seen.length === 0 ? suspects : seen;
 }
 
 function namesFromKeys(sysctl: Sysctl): string[] {

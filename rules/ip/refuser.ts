@@ -8,7 +8,7 @@ export interface Refuser {
   /** What the kernel answered: `Invalid argument`. */
   readonly error: string;
   readonly refuser: RefusingRoute;
-  /** Policy rules before it of which nobody knows whether they were for these packets. Empty: it is sure. */
+  /** Policy rules before it, or that lead to it, of which is not known whether they were for these packets. Empty: it is sure. */
   readonly unsure: readonly PolicyRule[];
 }
 
@@ -33,7 +33,11 @@ export function refuserOf(lookup: Lookup, { policy }: Lookups): Refuser | undefi
     if (refuser === undefined) continue;
     return isTypeOf(refuser, answer.error) ? { error: answer.text, refuser, unsure } : undefined;
   }
-  return undefined;
+  // In a table that one of the others leads to, as that of a VRF does (l3mdev).
+  const [only, ...others] = refusing;
+  return only === undefined || others.length > 0 || unsure.length === 0
+    ? undefined
+    : { error: answer.text, refuser: only, unsure };
 }
 
 /** Tables that the kernel looked in for a packet that it found no way for, by the rules that are sure. */

@@ -88,14 +88,11 @@ function answerText(lookup: Lookup, all: Lookups | undefined): string {
 }
 
 function refuserText({ error, refuser, unsure }: Refuser): string {
-  const doubt =
-    unsure.length === 0
-      ? ''
-      : `, unless these packets are for a rule before it: ${unsure
-          .slice(0, NAMED_ROUTES)
-          .map(({ text }) => `"${text}"`)
-          .join(', ')}${unsure.length > NAMED_ROUTES ? ' …' : ''}`;
-  return `the kernel answers "${error}": the ${refuser.kind} "${refuser.text}" says so${doubt}`;
+  const by = `${refuser.kind} "${refuser.text}"`;
+  if (unsure.length === 0) return `the kernel answers "${error}": the ${by} says so`;
+  const named = unsure.slice(0, NAMED_ROUTES).map(({ text }) => `"${text}"`);
+  const more = unsure.length > named.length ? ' …' : '';
+  return `the kernel answers "${error}": probably the ${by}; whether these rules were for the packets is not known: ${named.join(', ')}${more}`;
 }
 
 export type Way = Extract<Answer, { kind: 'route' }>;

@@ -104,6 +104,20 @@ test.each<[string, Lookup]>([
   expect(refusal(policy, lookup)).toMatchObject({ confidence: 'likely', scope: {} });
 });
 
+test('the table of a VRF, which no rule names', () => {
+  const ofVrf = blackholeOf('198.51.100.0/24', '10');
+  const policy = policyOf({ priority: 1000, src: 'all', l3mdev: null });
+  expect(refusal(policy, lookupOf({ refusing: [ofVrf] }))).toMatchObject({
+    confidence: 'likely',
+    scope: { rule: ofVrf.text },
+  });
+  // In main, or in whichever table: that is not known.
+  const several = [blackholeOf('198.51.100.0/24', '11'), ofVrf];
+  expect(refusal(policy, lookupOf({ refusing: several }))?.scope).toEqual({});
+  // A table that nothing leads to is none of it.
+  expect(refusal(policyOf(), lookupOf({ refusing: [ofVrf] }))?.scope).toEqual({});
+});
+
 test('a way now is said to be no evidence', () => {
   const refused = refusal(policyOf(), lookupOf({ answer: wayOut('eth1', '10.1.0.1') }));
   expect(refused?.because.at(-1)?.text).toMatch(
