@@ -152,10 +152,10 @@ function seenOnly(
   suspects: readonly Suspect[],
   drops: DropCapture | undefined,
 ): readonly Suspect[] {
-  const names = dropsOf(drops, { reasons: ['IP_RPFILTER'] }).map(
-    ({ details }) => details?.interface,
+  const events = dropsOf(drops, { reasons: ['IP_RPFILTER'] });
+  const seen = suspects.filter(({ name }) =>
+    events.some(({ details }) => details?.interface === name),
   );
-  const seen = suspects.filter(({ name }) => names.includes(name));
   return seen.length === 0 ? suspects : seen;
 }
 
