@@ -61,7 +61,7 @@ export interface Refused {
   readonly because: readonly Observation[];
 }
 
-/** The routes or policy rules by name that refused these packets; what says nothing is said to. */
+/** The routes or policy rules by name that refused these packets. An answer that does not fit the drops is evidence of nothing, and says so. */
 export function refusedBy(lookups: readonly Lookup[], all: Lookups | undefined): Refused {
   const found = lookups.map((lookup) => ({
     lookup,
