@@ -1,7 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
-import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { counterOf, objectOf, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import { hasClasses, readClasses, type TcClass } from './qdisc/classes.ts';
 import { readFilters, readTcxPrograms, type TcFilter, type TcxProgram } from './qdisc/filters.ts';
 
 const command = ['tc', '-s', '-j', 'qdisc', 'show'] as const;
@@ -13,6 +13,8 @@ export interface Qdiscs {
   readonly filters?: ReadonlyMap<string, readonly TcFilter[]>;
   /** BPF programs at the same hooks, of which nothing counts what they drop. Known in the last reading. */
   readonly tcx?: readonly TcxProgram[];
+  /** Of devices whose line is divided into classes. */
+  readonly classes?: ReadonlyMap<string, readonly TcClass[]>;
 }
 
 export interface Qdisc {
@@ -54,7 +56,7 @@ const commonStatistics = new Set([
 export default defineCheck<Qdiscs>({
   id: 'qdisc',
   title: 'Queueing disciplines',
-  sources: [command.join(' '), 'bpf(2)'],
+  sources: [command.join(' '), 'tc -s class show', 'bpf(2)'],
   timeoutMs: 10_000,
   async read(host, { first }) {
     const run = await host.run(command);
@@ -67,13 +69,20 @@ export default defineCheck<Qdiscs>({
       );
     }
     const parsed = parseQdiscs(stdout);
-    if (parsed.status !== 'ok' || first === undefined) return parsed;
-    const [filters, tcx] = await Promise.all([
-      readFiltersOfDroppers(host, first, parsed.value),
-      readTcxPrograms(host),
+    if (parsed.status !== 'ok') return parsed;
+    const { qdiscs } = parsed.value;
+    const [classes, filters, tcx] = await Promise.all([
+      ofDevices(qdiscs.filter(hasClasses), (device) => readClasses(host, device)),
+      ofDevices(droppers(first, parsed.value), (device) => readFilters(host, device)),
+      first === undefined ? [] : readTcxPrograms(host),
     ]);
     return ok(
-      { ...parsed.value, ...(filters.size > 0 && { filters }), ...(tcx.length > 0 && { tcx }) },
+      {
+        qdiscs,
+        ...(classes.size > 0 && { classes }),
+        ...(filters.size > 0 && { filters }),
+        ...(tcx.length > 0 && { tcx }),
+      },
       parsed.notes,
     );
   },
@@ -93,21 +102,28 @@ export function isFilterHook({ kind }: Qdisc): boolean {
   return kind === 'clsact' || kind === 'ingress';
 }
 
-/** More devices than these are not asked for their filters. */
+/** Hooks whose filters dropped packets since the first reading. */
+function droppers(first: Qdiscs | undefined, last: Qdiscs): readonly Qdisc[] {
+  const before = new Map(
+    first?.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
+  );
+  return first === undefined
+    ? []
+    : last.qdiscs.filter(
+        (qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n),
+      );
+}
+
+/** More devices than these are not asked for their filters, or classes. */
 const DEVICES_ASKED = 8;
 
-async function readFiltersOfDroppers(host: Host, first: Qdiscs, last: Qdiscs) {
-  const before = new Map(
-    first.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
-  );
-  const devices = last.qdiscs
-    .filter((qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n))
-    .map(({ device }) => device)
-    .slice(0, DEVICES_ASKED);
+async function ofDevices<What>(
+  qdiscs: readonly Qdisc[],
+  read: (device: string) => Promise<What>,
+): Promise<ReadonlyMap<string, What>> {
+  const devices = [...new Set(qdiscs.map(({ device }) => device))].slice(0, DEVICES_ASKED);
   return new Map(
-    await Promise.all(
-      devices.map(async (device) => [device, await readFilters(host, device)] as const),
-    ),
+    await Promise.all(devices.map(async (device) => [device, await read(device)] as const)),
   );
 }
 
