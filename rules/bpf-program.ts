@@ -37,7 +37,7 @@ export function observedHolders(
     if (program === undefined) return [];
     const nobody =
       programs?.last.allHolders === true
-        ? 'held by no process and pinned nowhere: it lives on where it is attached, as ip, tc and systemd leave it'
+        ? 'held by no process and pinned nowhere: it lives on where it is attached, as ip and tc leave it'
         : 'who holds it was not found';
     // To the minute: `2026-11-22 09:00`.
     const loadedAt = program.loadedAt.slice(0, 16).replace('T', ' ');

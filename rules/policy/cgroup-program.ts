@@ -1,9 +1,9 @@
-import type { BpfPrograms, CgroupAttachment } from '../../checks/programs.ts';
-import { unitOf } from '../../checks/programs.ts';
+import { unitOf, type BpfPrograms, type CgroupAttachment } from '../../checks/programs.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import type { Observation } from '../../src/model/rule.ts';
+import { quoteArgv } from '../../src/model/shell-quote.ts';
 import { heldBy, observedHolders } from '../bpf-program.ts';
 
 /** More suspects are counted, not named. */
@@ -93,7 +93,7 @@ function suspect(cgroup: string, id: number, programs: Sampled<BpfPrograms>): Su
   };
 }
 
-/** The only one there is. */
+/** Undefined: there are several, or there may be. */
 export function theOne(found: Suspects | undefined): Suspect | undefined {
   const [only, ...others] = found?.suspects ?? [];
   return found?.complete === true && others.length === 0 ? only : undefined;
@@ -130,37 +130,33 @@ function madeFor({ unit }: Suspect): string {
   return unit === undefined ? '' : `; by its name systemd made it for IPAddressDeny= of ${unit}`;
 }
 
-/** whydrop never changes a policy: it says who made it, or how to find out. */
+/**
+ * whydrop never changes a policy: it says who made it, or how to find out. No commands that could run in a network
+ * namespace: `ip netns exec` hides the control groups.
+ */
 export function changeThePolicy(
   attachType: 'cgroup_inet_egress' | 'cgroup_inet_ingress',
   found: Suspects | undefined,
 ): Fix {
   const suspects = found?.suspects ?? [];
   const units = [...new Set(suspects.flatMap(({ unit }) => unit ?? []))].slice(0, NAMED_PROGRAMS);
+  const texts =
+    suspects.length > 0
+      ? units.map(
+          (unit) => `${quoteArgv([...SHOW_POLICY, '--', unit])} shows what systemd forbids it.`,
+        )
+      : [`bpftool cgroup tree lists the programs; ${attachType} is the kind to look for.`];
   return {
     id: 'find-the-policy',
     title: 'If the traffic is wanted, change the policy where it was made',
     risk: 'disruptive',
     cost: 'It allows what somebody chose to forbid.',
     steps: [
-      ...(suspects.length > 0
-        ? units.map((unit) => ({
-            kind: 'command' as const,
-            argv: ['systemctl', 'show', '-p', 'IPAddressAllow,IPAddressDeny', '--', unit] as const,
-            why: `shows what systemd forbids ${unit}`,
-          }))
-        : [
-            {
-              kind: 'command' as const,
-              argv: ['bpftool', 'cgroup', 'tree'] as const,
-              why: `lists the programs of each control group; ${attachType} is the kind to look for`,
-            },
-          ]),
-      {
-        kind: 'manual',
-        text: 'A program named sd_fw_… is of systemd: systemctl show -p IPAddressAllow,IPAddressDeny UNIT. Otherwise it is of the container network: change its network policy.',
-      },
-    ],
+      ...texts,
+      `A program named sd_fw_… is of systemd: ${SHOW_POLICY.join(' ')} UNIT. Otherwise it is of the container network: change its network policy.`,
+    ].map((text) => ({ kind: 'manual', text })),
     takesEffect: 'at-once',
   };
 }
+
+const SHOW_POLICY = ['systemctl', 'show', '-p', 'IPAddressAllow,IPAddressDeny'] as const;
