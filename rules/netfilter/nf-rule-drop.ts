@@ -27,11 +27,13 @@ import { bridgedRefusals, withoutBridged } from './bridged.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { conditionsMet, conditionText } from './match/condition-text.ts';
 import type { Flow } from './match/flows.ts';
+import { isOfIp } from './match/places.ts';
 import type { Suspect } from './match/suspects.ts';
 import {
   dropReason,
   dropSites,
   nameOf,
+  placesOf,
   protocolsOf,
   refusalsOf,
   sourceOf,
@@ -79,7 +81,11 @@ export default defineRule({
     const deduced =
       drops === undefined || snmp === undefined
         ? []
-        : deduceUncounted(refusals, { firewall: firewall.last, drops, snmp, conntrack });
+        : deduceUncounted(
+            refusals,
+            { firewall: firewall.last, drops, snmp, conntrack, link, sysctl },
+            window,
+          );
     return [
       ...named.map((refuser) => countedFinding(refuser, context)),
       ...(others.length === 0 ? [] : [othersFinding(others, context)]),
@@ -227,14 +233,19 @@ function trafficOf(
       (sum, name) => sum + rise(snmp.first.counters.get(name), snmp.last.counters.get(name)),
       0,
     );
-  const hooks = refusers.flatMap((refuser) => refuser.hooks);
-  if (hooks.every((hook) => hook === 'output' || hook === 'postrouting' || hook === 'egress')) {
+  const places = refusers.flatMap((refuser) => placesOf(refuser));
+  // What a bridge passes on, and ARP, nothing here counts.
+  if (!places.every((place) => isOfIp(place) || place === 'ingress' || place === 'egress'))
+    return {};
+  if (
+    places.every((place) => place === 'output' || place === 'postrouting' || place === 'egress')
+  ) {
     const sent = risen(['Ip.OutRequests', 'Ip6.OutRequests', 'Ip.ForwDatagrams']);
     return { traffic: { packets: sent, what: 'IP packets sent' } };
   }
   const received = risen(['Ip.InReceives', 'Ip6.InReceives']);
   // What an ingress hook refuses never comes to the IP layer's counters.
-  return hooks.includes('ingress')
+  return places.includes('ingress')
     ? { traffic: { packets: received + packets, what: 'packets received' } }
     : { traffic: { packets: received, what: 'IP packets received' } };
 }
