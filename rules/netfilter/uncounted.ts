@@ -1,12 +1,12 @@
 import type { Conntrack } from '../../checks/conntrack.ts';
 import type { Firewall } from '../../checks/firewall.ts';
+import type { Links } from '../../checks/link.ts';
 import type { Snmp } from '../../checks/snmp.ts';
+import type { Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Claim, JudgeWindow } from '../../src/model/rule.ts';
 import { conntrackRise } from './conntrack-rise.ts';
-import type { Links } from '../../checks/link.ts';
-import type { Sysctl } from '../../checks/sysctl.ts';
 import { CALL_KEYS, meetsBridged } from './bridged.ts';
 import { besideIp, closeGaps, fits, ipGaps } from './ip-gaps.ts';
 import { addressTypes, flowsOf, type Flow, type Surroundings } from './match/flows.ts';

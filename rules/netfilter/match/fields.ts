@@ -207,6 +207,10 @@ function hasTag({ vlan }: PacketAtHook): Truth {
   return vlan !== undefined && vlan > 0 ? 'yes' : 'unknown';
 }
 
+function tagOf({ etherType, vlan }: PacketAtHook): number | undefined {
+  return vlan === 0 && WRAPPED.includes(etherType) ? undefined : vlan;
+}
+
 /** As in the frame, where a tag has a type of its own (nft_payload_copy_vlan). */
 function frameType({ etherType, vlan }: PacketAtHook): number | undefined {
   return vlan === 0 ? etherType : undefined;
@@ -236,7 +240,7 @@ const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['ether saddr', number(always, (packet) => packet.macs?.source)],
   ['ether daddr', number(always, (packet) => packet.macs?.destination)],
   ['ether type', number(always, frameType, ETHER_TYPES)],
-  ['vlan id', number(hasTag, (packet) => packet.vlan)],
+  ['vlan id', number(hasTag, tagOf)],
   ['iif', inward],
   ['iifname', inward],
   ['oif', outward],
