@@ -32,6 +32,8 @@ export function besideIp(protocol: number): Gap {
  * | output, postrouting        | OutRequests +50, OutDiscards +50, OutTransmits +0  | OutDiscards +50  |
  * | netdev ingress             | nothing                                            |                  |
  * | netdev egress              | all as if it had been sent                         |                  |
+ * | bridge, on the way in      | nothing                                            |                  |
+ * | bridge, on the way out     | all as if it had been sent                         |                  |
  *
  * So where OutTransmits exists, ForwDatagrams is counted before the forward hook, and elsewhere
  * after it. OutDiscards tells of UDP, ICMP and raw sockets only: TCP gets the error in ip_queue_xmit.

@@ -125,7 +125,8 @@ export function deduceUncounted(
         },
       ]);
       for (const { gap, suspects, flows, matched } of groups) {
-        const taken = takePackets(flows, Math.min(left, leftOfProtocol, gap.packets));
+        const open = flows.filter((flow) => flow.left > 0);
+        const taken = takePackets(open, Math.min(left, leftOfProtocol, gap.packets));
         const packets = [...taken.values()].reduce((sum, count) => sum + count, 0);
         if (packets === 0) continue;
         left -= packets;
@@ -136,7 +137,7 @@ export function deduceUncounted(
           packets,
           claims: [...taken].map(([drop, count]) => ({ ...claimOf(drop), packets: count })),
           gaps: gap.text === undefined ? [] : [gap.text],
-          ...(matched && { flows: flows.map(({ flow }) => flow) }),
+          ...(matched && { flows: open.map(({ flow }) => flow) }),
         });
       }
     }

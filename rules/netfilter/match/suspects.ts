@@ -90,8 +90,11 @@ function refusalOf(
 ): Refusal {
   if (!gap.places.some((place) => places.includes(place))) return NOBODY;
   const here = candidates?.filter(({ place }) => gap.places.includes(place));
-  // Where no counter says that it was there, rules elsewhere stay suspects.
-  const asked = gap.text === undefined && here?.length !== 0 ? candidates : here;
+  const isCounted = gap.text !== undefined;
+  const keys = new Set(here?.map(({ entry }) => entry.key));
+  if (!isCounted && !suspects.some(({ entry }) => keys.has(entry.key))) return NOBODY;
+  // Where no counter says that it got lost there, rules elsewhere stay suspects.
+  const asked = isCounted ? here : candidates;
   // Of two ways to a rule, the one of which more is known.
   const undecided = new Map(
     asked
@@ -106,7 +109,6 @@ function refusalOf(
   const elsewhere = (candidates?.length ?? 0) > (here?.length ?? 0);
   // No rule can have refused them, but one did: the rules were others meanwhile, or we misread them.
   const matched = candidates !== undefined && (counted || elsewhere || possible.length > 0);
-  if (!matched && gap.text === undefined) return NOBODY;
   return {
     suspects: (matched ? possible : suspects).map((suspect) => ({
       ...suspect,
