@@ -12,6 +12,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,
           fileParallelism: false,
+          // There may be two CPUs only.
+          maxConcurrency: 3,
         },
       },
       {
@@ -22,7 +24,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           // The faults share one kernel: host-wide settings and one stream of drops.
           fileParallelism: false,
-          // Tests in namespaces of their own wait more than they work, but there may be two CPUs only.
+          // As above; tests in namespaces of their own wait more than they work.
           maxConcurrency: 3,
         },
       },

@@ -2,6 +2,7 @@ import { defineWatch } from '../src/model/check.ts';
 import type { DropCapture } from '../src/model/drops.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { nameInterfaces } from './drops/interface-names.ts';
 import { losingSockets } from './drops/losing-sockets.ts';
 import { readSocketDetails } from './sockets/details.ts';
 
@@ -9,7 +10,7 @@ import { readSocketDetails } from './sockets/details.ts';
 export default defineWatch<DropCapture>({
   id: 'drops',
   title: 'Live drop capture',
-  sources: ['tracepoint skb:kfree_skb', 'ss -tuwanmpe'],
+  sources: ['tracepoint skb:kfree_skb', 'ss -tuwanmpe', '/sys/class/net/*/ifindex'],
   core: true,
   async start(host, { capture, netns }) {
     if (capture === 'none')
@@ -25,7 +26,12 @@ export default defineWatch<DropCapture>({
         mark: (moment) => {
           running.mark(moment);
         },
-        stop: async () => withOwners(host, await running.stop()),
+        stop: async () => {
+          const reading = await running.stop();
+          return reading.status === 'ok'
+            ? withOwners(host, await nameInterfaces(host, reading.value), reading.notes)
+            : reading;
+        },
       },
       started.notes,
     );
@@ -35,12 +41,11 @@ export default defineWatch<DropCapture>({
 /** Names the processes whose sockets lost packets. One search of /proc, and none where nothing was lost. */
 async function withOwners(
   host: Host,
-  reading: Reading<DropCapture>,
+  capture: DropCapture,
+  notes: readonly string[] = [],
 ): Promise<Reading<DropCapture>> {
-  if (reading.status !== 'ok') return reading;
-  const { value: capture, notes = [] } = reading;
   const losing = losingSockets(capture, host.facts.netnsInode);
-  if (losing.inodes.size === 0) return reading;
+  if (losing.inodes.size === 0) return ok(capture, notes);
   const details = await readSocketDetails(host, 'tuw', losing.ports);
   if (details.status !== 'ok') {
     return ok(capture, [

@@ -16,6 +16,7 @@ import {
   describeScope,
   formatCount,
   formatCountOf,
+  formatCountsIn,
   formatRate,
   formatRaw,
   formatSeconds,
@@ -169,8 +170,9 @@ function loss({ packets, packetsPerSecond }: ReportCause): string {
 function observed({ text, first, last, source }: Observation): Content {
   const values = [first, last].filter((value) => value !== undefined).map(formatRaw);
   const shown = [...new Set(values)].join(' → ');
+  const sentence = formatCountsIn(text);
   return [
-    shown === '' ? text : `${text}: `,
+    shown === '' ? sentence : `${sentence}: `,
     { text: shown, style: 'title' },
     { text: ` (${source})`, style: 'source' },
   ];

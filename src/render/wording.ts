@@ -47,6 +47,11 @@ export function formatRaw(value: string): string {
   return /^\d{4,20}$/.test(value) ? BigInt(value).toLocaleString('en-US') : value;
 }
 
+/** Evidence: the count that it begins with, also of `12 of 345 packets`, gets separators. Other numbers may be ports. */
+export function formatCountsIn(sentence: string): string {
+  return sentence.replace(/(?<=^(?:about )?|^(?:about )?\d+ of )\d{4,15}(?= )/g, formatRaw);
+}
+
 /** Packets lost in the window: harmless drops are no loss. */
 export function lostPackets(totals: Report['totals']): number {
   return totals.explained + totals.unexplained;

@@ -47,7 +47,7 @@ function expectRefusal({ exitCode, stdout, stderr }: Ended, says: RegExp): void 
   expect({ exitCode, stdout }).toEqual({ exitCode: UNKNOWN, stdout: '' });
 }
 
-describe('help', () => {
+describe.concurrent('help', () => {
   test('of whydrop names every command', async () => {
     const { exitCode, stdout, stderr } = await whydrop(['--help']);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -84,7 +84,7 @@ test.each(['--version', '-V'])('%s', async (flag) => {
   expect(await whydrop([flag])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-describe('bad usage says what to do and ends with 3', () => {
+describe.concurrent('bad usage says what to do and ends with 3', () => {
   test.each([
     ['nonsense', /unknown command 'nonsense'\n.*whydrop --help/],
     ['report --nonsense', /unknown option '--nonsense'[^]*whydrop report --help/],
@@ -130,7 +130,7 @@ describe('bad usage says what to do and ends with 3', () => {
   });
 });
 
-describe('stdout has the product and nothing else', () => {
+describe.concurrent('stdout has the product and nothing else', () => {
   test('JSON parses, progress and warnings are on stderr', async () => {
     const { stdout, stderr } = await whydrop(['report', '-d', '200ms', '--json', '-v']);
     expect(JSON.parse(stdout)).toMatchObject({ schema: 'whydrop.report/1' });
@@ -194,7 +194,7 @@ describe('stdout has the product and nothing else', () => {
   });
 });
 
-describe('a reader that leaves, a disk that is full', () => {
+describe.concurrent('a reader that leaves, a disk that is full', () => {
   test('| head ends quietly', async () => {
     const line = `$WHYDROP report --from ${recording} | true; echo "\${PIPESTATUS[0]}"`;
     expect(await shell(line)).toEqual({ exitCode: 0, stdout: '141\n', stderr: '' });
@@ -260,7 +260,7 @@ describe('a reader that leaves, a disk that is full', () => {
   });
 });
 
-describe('--pcap', () => {
+describe.concurrent('--pcap', () => {
   /** A recording of one packet that BPF saw. */
   async function onePacket(): Promise<string> {
     const [header = ''] = (await readFile(recording, 'utf8')).split('\n', 1);
@@ -338,7 +338,7 @@ describe('--pcap', () => {
   });
 });
 
-describe('colour and plain text, off a terminal', () => {
+describe.concurrent('colour and plain text, off a terminal', () => {
   const report = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     whydrop(['report', '--from', recording, ...args], { env });
   const escape = '\x1b[';
@@ -367,7 +367,7 @@ describe('colour and plain text, off a terminal', () => {
   });
 });
 
-describe('the environment', () => {
+describe.concurrent('the environment', () => {
   const report = (env: Readonly<Record<string, string>>, args: readonly string[] = []) =>
     whydrop(['report', '--from', recording, ...args], { env });
 
@@ -401,7 +401,7 @@ describe('the environment', () => {
   });
 });
 
-describe('without root', () => {
+describe.concurrent('without root', () => {
   test('says what it could not see, and never that all is well', async () => {
     // Unknown, unless the counters it may read tell of a loss.
     const text = await whydrop(['report', '-d', '200ms'], { asNobody: true });
@@ -422,7 +422,7 @@ describe('without root', () => {
   });
 });
 
-describe('recordings that cannot be believed', () => {
+describe.concurrent('recordings that cannot be believed', () => {
   const hostile = async (name: string, content: string | Uint8Array): Promise<Ended> => {
     const file = join(directory, name);
     await writeFile(file, content);
@@ -482,7 +482,7 @@ describe('recordings that cannot be believed', () => {
   });
 });
 
-describe('configuration file', () => {
+describe.concurrent('configuration file', () => {
   test('sets what neither the command line nor the environment does', async () => {
     const config = join(directory, 'config');
     await mkdir(join(config, 'whydrop'), { recursive: true });

@@ -65,8 +65,6 @@ export default [
     name: 'TCP: a peer that sends though the window is closed',
     cause: 'tcp-zero-window',
     confidence: 'likely',
-    // Its segments have no device any more (tcp_v4_rcv): the name is known if another drop came by it, and here none must.
-    interface: null,
     async setUp(pair) {
       await addPeer(pair);
       await serveTcp(pair, { rcvbufBytes: 4096, mode: 'accepts' });
@@ -88,8 +86,6 @@ export default [
     name: 'TCP: time stamps that go backwards',
     cause: 'tcp-paws',
     confidence: 'likely',
-    // What a busy socket takes later has lost its interface.
-    interface: null,
     async setUp(pair) {
       await addPeer(pair);
       await serveTcp(pair, { mode: 'reads' });

@@ -53,8 +53,9 @@ function fullSocket(socket: number | null, local: string | null): Companions {
 async function watch(
   capture: DropCapture,
   commands: FakeMachine['commands'] = {},
+  files: FakeMachine['files'] = {},
 ): Promise<Reading<DropCapture>> {
-  const host = fakeHost({ commands, facts: { netnsInode: HERE } });
+  const host = fakeHost({ commands, files, facts: { netnsInode: HERE } });
   const watching = await drops.start(
     {
       ...host,
@@ -115,4 +116,21 @@ test('a capture that is not possible is passed on', async () => {
   expect(await drops.start(fakeHost({}), { capture: 'bpf' })).toEqual(
     unread('absent', 'A fake host has no capture.'),
   );
+});
+
+test('an interface of this namespace known by its number only gets its name; those of others do not', async () => {
+  const [drop] = captureOf([]).drops;
+  if (drop?.details === undefined) throw new Error('the capture has a drop');
+  const { details } = drop;
+  const byNumber = (netns: number, ifindex: number) => ({
+    ...drop,
+    details: { ...details, netns, ifindex },
+  });
+  const reading = await watch(
+    { ...captureOf([]), drops: [byNumber(HERE, 7), byNumber(HERE, 8), byNumber(HERE + 1, 7)] },
+    {},
+    { '/sys/class/net/eth0/ifindex': '7\n', '/sys/class/net/bonding_masters': 'bond0\n' },
+  );
+  if (reading.status !== 'ok') throw new Error(reading.reason);
+  expect(reading.value.drops.map((each) => each.details?.interface)).toEqual(['eth0', null, null]);
 });

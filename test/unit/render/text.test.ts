@@ -128,6 +128,22 @@ describe('verdict', () => {
   });
 });
 
+test('counts in evidence have separators, ports have none', async () => {
+  const because = [
+    '1008 drops with the reason NO_SOCKET',
+    'about 5000 of 12345 packets went to 10.0.0.1:5353',
+    'port 8080 of 10.0.0.1 is closed',
+  ].map((text) => ({ source: 's', text }));
+  const text = await renderText(
+    { ...sampleReport, causes: [{ ...firstCause, because }] },
+    terminal,
+  );
+  expect(text).toContain('1,008 drops with');
+  expect(text).toContain('about 5,000 of 12,345 packets');
+  expect(text).toContain('10.0.0.1:5353');
+  expect(text).toContain('port 8080 of');
+});
+
 test('a capture that is not the best is a note; none is a source that could not be looked at', async () => {
   const unavailable = [{ backend: 'bpf', reason: 'No libbpf.' }];
   const second = { ...quiet, capture: { ...quiet.capture, backend: 'tracefs', unavailable } };
