@@ -161,13 +161,13 @@ export function isNamed(name: string, wanted: string): 'yes' | 'no' {
 }
 
 /** What is behind the tag, or within the session, the capture does not tell. */
-const WRAPPED: readonly number[] = [VLAN, PROVIDER_VLAN, PPPOE_SESSION];
+const WRAPPED: ReadonlySet<number> = new Set([VLAN, PROVIDER_VLAN, PPPOE_SESSION]);
 
 const isOfType =
   (...etherTypes: readonly number[]) =>
   ({ etherType }: PacketAtHook): Truth => {
     if (etherTypes.includes(etherType)) return 'yes';
-    return WRAPPED.includes(etherType) ? 'unknown' : 'no';
+    return WRAPPED.has(etherType) ? 'unknown' : 'no';
   };
 const isIpv4 = isOfType(EtherType.IPv4);
 const isIpv6 = isOfType(EtherType.IPv6);
@@ -208,7 +208,7 @@ function hasTag({ vlan }: PacketAtHook): Truth {
 }
 
 function tagOf({ etherType, vlan }: PacketAtHook): number | undefined {
-  return vlan === 0 && WRAPPED.includes(etherType) ? undefined : vlan;
+  return vlan === 0 && WRAPPED.has(etherType) ? undefined : vlan;
 }
 
 /** As in the frame, where a tag has a type of its own (nft_payload_copy_vlan). */
