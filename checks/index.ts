@@ -11,6 +11,7 @@ import interrupts from './interrupts.ts';
 import kernelLog from './kernel-log.ts';
 import link from './link.ts';
 import listeners from './listeners.ts';
+import lookups from './lookups.ts';
 import neighbours from './neighbours.ts';
 import netlink from './netlink.ts';
 import nfqueue from './nfqueue.ts';
@@ -37,6 +38,7 @@ export const checks: readonly AnyCheck[] = [
   kernelLog,
   link,
   listeners,
+  lookups,
   neighbours,
   netlink,
   nfqueue,

@@ -1,5 +1,17 @@
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 
+/** A full Internet table takes longer to print than the answer is worth. */
+export const ipCommandTimeoutMs = 500;
+
+/** Kinds of route that refuse packets on purpose; blackhole without an answer to the sender. */
+export const refusals = ['blackhole', 'unreachable', 'prohibit'] as const;
+
+export type Refusal = (typeof refusals)[number];
+
+export function isRefusal(type: string | undefined): type is Refusal {
+  return refusals.some((refusal) => refusal === type);
+}
+
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**

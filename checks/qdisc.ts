@@ -1,7 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
-import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { counterOf, objectOf, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import { hasClasses, readClasses, type TcClass } from './qdisc/classes.ts';
 import { readFilters, type TcFilter } from './qdisc/filters.ts';
 
 const command = ['tc', '-s', '-j', 'qdisc', 'show'] as const;
@@ -11,6 +11,8 @@ export interface Qdiscs {
   readonly qdiscs: readonly Qdisc[];
   /** Filters at the hooks of those devices whose hooks dropped packets since the first reading. */
   readonly filters?: ReadonlyMap<string, readonly TcFilter[]>;
+  /** Of devices whose line is divided into classes. */
+  readonly classes?: ReadonlyMap<string, readonly TcClass[]>;
 }
 
 export interface Qdisc {
@@ -52,7 +54,7 @@ const commonStatistics = new Set([
 export default defineCheck<Qdiscs>({
   id: 'qdisc',
   title: 'Queueing disciplines',
-  sources: [command.join(' ')],
+  sources: [command.join(' '), 'tc -s class show'],
   timeoutMs: 10_000,
   async read(host, { first }) {
     const run = await host.run(command);
@@ -65,9 +67,16 @@ export default defineCheck<Qdiscs>({
       );
     }
     const parsed = parseQdiscs(stdout);
-    if (parsed.status !== 'ok' || first === undefined) return parsed;
-    const filters = await readFiltersOfDroppers(host, first, parsed.value);
-    return ok({ ...parsed.value, ...(filters.size > 0 && { filters }) }, parsed.notes);
+    if (parsed.status !== 'ok') return parsed;
+    const { qdiscs } = parsed.value;
+    const [classes, filters] = await Promise.all([
+      ofDevices(qdiscs.filter(hasClasses), (device) => readClasses(host, device)),
+      ofDevices(droppers(first, parsed.value), (device) => readFilters(host, device)),
+    ]);
+    return ok(
+      { qdiscs, ...(classes.size > 0 && { classes }), ...(filters.size > 0 && { filters }) },
+      parsed.notes,
+    );
   },
   *counters({ qdiscs }) {
     for (const qdisc of qdiscs) {
@@ -85,21 +94,28 @@ export function isFilterHook({ kind }: Qdisc): boolean {
   return kind === 'clsact' || kind === 'ingress';
 }
 
-/** More devices than these are not asked for their filters. */
+/** Hooks whose filters dropped packets since the first reading. */
+function droppers(first: Qdiscs | undefined, last: Qdiscs): readonly Qdisc[] {
+  const before = new Map(
+    first?.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
+  );
+  return first === undefined
+    ? []
+    : last.qdiscs.filter(
+        (qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n),
+      );
+}
+
+/** More devices than these are not asked for their filters, or classes. */
 const DEVICES_ASKED = 8;
 
-async function readFiltersOfDroppers(host: Host, first: Qdiscs, last: Qdiscs) {
-  const before = new Map(
-    first.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
-  );
-  const devices = last.qdiscs
-    .filter((qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n))
-    .map(({ device }) => device)
-    .slice(0, DEVICES_ASKED);
+async function ofDevices<What>(
+  qdiscs: readonly Qdisc[],
+  read: (device: string) => Promise<What>,
+): Promise<ReadonlyMap<string, What>> {
+  const devices = [...new Set(qdiscs.map(({ device }) => device))].slice(0, DEVICES_ASKED);
   return new Map(
-    await Promise.all(
-      devices.map(async (device) => [device, await readFilters(host, device)] as const),
-    ),
+    await Promise.all(devices.map(async (device) => [device, await read(device)] as const)),
   );
 }
 

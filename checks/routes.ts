@@ -1,7 +1,16 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, type Reading } from '../src/model/reading.ts';
-import { numberOf, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import {
+  ipCommandTimeoutMs,
+  isRefusal,
+  parseIprouteJson,
+  refusals,
+  textOf,
+  type JsonObject,
+  type Refusal,
+} from './iproute-json.ts';
+import { readPolicyRules, type PolicyRule } from './policy-rules.ts';
 import { parsePairs, parseSnmp6 } from './snmp.ts';
 import { parseStatTable } from './stat-table.ts';
 
@@ -19,14 +28,8 @@ const failureCounters = [
   'Ip6.OutNoRoutes',
 ];
 
-/** Kinds of route that refuse packets on purpose; blackhole without an answer to the sender. */
-const refusals = ['blackhole', 'unreachable', 'prohibit'] as const;
-/** A full Internet table takes longer to print than the answer is worth. */
-const commandTimeoutMs = 500;
 /** More routes than these are counted, not kept. */
 const ROUTES_KEPT = 200;
-
-export type Refusal = (typeof refusals)[number];
 
 export interface Routes {
   /** Counters of look-ups without an answer: as in the check snmp, and `rt_cache.in_no_route`. */
@@ -48,6 +51,8 @@ export interface RefusingRoute {
   readonly family: 4 | 6;
   /** `198.51.100.0/24`, or `default`; of a rule what it matches by destination: `default` is any. */
   readonly destination: string;
+  /** Of a route: where it is. Absent: in `main`. */
+  readonly table?: string;
   /** As ip(8) shows it: `blackhole 198.51.100.0/24 table 7`. */
   readonly text: string;
 }
@@ -102,19 +107,19 @@ async function readTables(host: Host): Promise<Reading<RouteTables>> {
     const option = `-${family}`;
     const [routes, rules] = await Promise.all([
       ip(host, [option, 'route', 'show', 'table', 'all', 'exact', 'default']),
-      ip(host, [option, 'rule', 'show']),
+      readPolicyRules(host, family),
     ]);
     if (routes.status !== 'ok') return routes;
     // The kernel's own entry for "nothing here" is a default route of type unreachable.
     if (routes.value.some((route) => !isRefusal(textOf(route, 'type')))) defaults.add(family);
-    const actions = rules.status === 'ok' ? rules.value : [];
-    refusing.push(...actions.flatMap((rule) => refusingRule(rule, family) ?? []));
+    const policy = rules.status === 'ok' ? rules.value : [];
+    refusing.push(...policy.flatMap((rule) => refusingRule(rule, family) ?? []));
   }
   return ok({ refusing: refusing.slice(0, ROUTES_KEPT), defaults });
 }
 
 async function ip(host: Host, args: readonly string[]): Promise<Reading<readonly JsonObject[]>> {
-  const run = await host.run(['ip', '-j', ...args], { timeoutMs: commandTimeoutMs });
+  const run = await host.run(['ip', '-j', ...args], { timeoutMs: ipCommandTimeoutMs });
   return run.status === 'ok' ? parseIprouteJson(run.value.stdout, `ip ${args.join(' ')}`) : run;
 }
 
@@ -127,24 +132,18 @@ export function refusingRoute(route: JsonObject): RefusingRoute | undefined {
   const family = destination.includes(':') || textOf(route, 'pref') !== undefined ? 6 : 4;
   const table = textOf(route, 'table');
   const text = `${type} ${destination}${table === undefined ? '' : ` table ${table}`}`;
-  return { type, kind: 'route', family, destination, text };
+  return {
+    type,
+    kind: 'route',
+    family,
+    destination,
+    ...(table !== undefined && { table }),
+    text,
+  };
 }
 
-/** Entry of `ip -j rule show`. */
-export function refusingRule(rule: JsonObject, family: 4 | 6): RefusingRoute | undefined {
-  const type = textOf(rule, 'action');
-  if (!isRefusal(type)) return undefined;
-  const [source = 'all', to, bits] = [
-    textOf(rule, 'src'),
-    textOf(rule, 'dst'),
-    numberOf(rule, 'dstlen'),
-  ];
-  const network = to === undefined || bits === undefined ? to : `${to}/${bits}`;
-  const priority = numberOf(rule, 'priority');
-  const text = `${priority === undefined ? '' : `${priority}: `}from ${source}${network === undefined ? '' : ` to ${network}`} ${type}`;
-  return { type, kind: 'rule', family, destination: network ?? 'default', text };
-}
-
-function isRefusal(type: string | undefined): type is Refusal {
-  return refusals.some((refusal) => refusal === type);
+export function refusingRule(rule: PolicyRule, family: 4 | 6): RefusingRoute | undefined {
+  const { refusal, destination, text } = rule;
+  if (refusal === undefined) return undefined;
+  return { type: refusal, kind: 'rule', family, destination, text };
 }

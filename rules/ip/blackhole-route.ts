@@ -1,5 +1,6 @@
 import drops from '../../checks/drops.ts';
-import routes, { type RefusingRoute } from '../../checks/routes.ts';
+import lookups from '../../checks/lookups.ts';
+import routes from '../../checks/routes.ts';
 import snmp from '../../checks/snmp.ts';
 import { EtherType, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
@@ -12,8 +13,7 @@ import {
   seen,
   strays,
 } from './evidence.ts';
-import { inNetwork } from './networks.ts';
-import { refusingText } from './route-evidence.ts';
+import { lookupsFor, refusedBy, refusingText } from './route-evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 /** IPv4: all three kinds, when forwarded. IPv6: blackholes only. */
@@ -24,7 +24,7 @@ export default defineRule({
   id: 'blackhole-route',
   title: 'A route or rule says to drop packets',
   needs: { drops, snmp },
-  wants: { routes },
+  wants: { routes, lookups },
   reviewed: '2026-11-23',
   explain: {
     see: 'One destination cannot be reached through this host; no counter of nstat moves. Programs of the host itself get "Invalid argument" (blackhole), "No route to host" (unreachable) or "Permission denied" (prohibit).',
@@ -39,7 +39,7 @@ export default defineRule({
       'net/core/dst.c dst_discard_out (Linux 6.18)',
     ],
   },
-  judge({ drops, snmp, routes }, window) {
+  judge({ drops, snmp, routes, lookups }, window) {
     const events = dropsOf(drops, { reasons: REASONS, locations: LOCATIONS }).filter(
       ({ protocol }) => protocol === EtherType.IPv4 || protocol === EtherType.IPv6,
     );
@@ -50,30 +50,26 @@ export default defineRule({
     if (areStray(packets, window)) {
       return strays('A few packets that a route or rule says to drop.', claims, window);
     }
-    const matching = routesOf(events, routes?.last.tables?.refusing ?? []);
-    const [only] = matching;
+    const { refuser, sure, because } = refusedBy(lookupsFor(lookups, events), lookups);
     return [
       {
         kind: 'cause',
-        confidence: matching.length > 0 ? 'certain' : window.severalNetns ? 'possible' : 'likely',
+        confidence: sure ? 'certain' : window.severalNetns ? 'possible' : 'likely',
         packets,
         traffic: receivedPackets(snmp),
         // Somebody put it there.
         severityAtMost: knownByDrops(window).most,
-        scope: only !== undefined && matching.length === 1 ? { rule: only.text } : {},
+        scope: refuser === undefined ? {} : { rule: refuser.text },
         because: [
           ...seen(packets, 'where the routing table refuses a packet to be forwarded'),
-          ...(matching.length > 0
-            ? matching.map(({ kind, text }) => ({
-                source: kind === 'rule' ? 'ip rule' : 'ip route show table all',
-                text: `${text}: the dropped packets go there`,
-              }))
+          ...(because.length > 0
+            ? because
             : familiesOf(events).flatMap((family) => refusingText(routes?.last, family))),
         ],
         means:
-          only !== undefined && matching.length === 1
-            ? `The ${only.kind} "${only.text}" says to drop these packets. It is a fault only if the destination should be reached.`
-            : 'Routes or policy rules of the type blackhole, unreachable or prohibit say to drop these packets. It is a fault only if the destination should be reached.',
+          refuser === undefined
+            ? 'Routes or policy rules of the type blackhole, unreachable or prohibit say to drop these packets. It is a fault only if the destination should be reached.'
+            : `The ${refuser.kind} "${refuser.text}" ${sure ? '' : 'probably '}says to drop these packets. It is a fault only if the destination should be reached.`,
         rulesOut: [
           {
             id: 'no-route-in',
@@ -92,10 +88,10 @@ export default defineRule({
             cost: 'packets flow again that somebody wanted stopped',
             takesEffect: 'at-once',
             steps: [
-              only !== undefined && matching.length === 1 && only.kind === 'route'
+              refuser?.kind === 'route' && sure
                 ? {
                     kind: 'command',
-                    argv: ['ip', `-${only.family}`, 'route', 'del', ...only.text.split(' ')],
+                    argv: ['ip', `-${refuser.family}`, 'route', 'del', ...refuser.text.split(' ')],
                     why: 'this route refuses the packets',
                   }
                 : {
@@ -115,28 +111,4 @@ function familiesOf(events: readonly DropCount[]): readonly (4 | 6)[] {
   return ([4, 6] as const).filter((family) =>
     events.some(({ protocol }) => protocol === (family === 4 ? EtherType.IPv4 : EtherType.IPv6)),
   );
-}
-
-/** Routes and rules for the destinations of these drops; of routes the longest prefix of each. */
-function routesOf(
-  events: readonly DropCount[],
-  refusing: readonly RefusingRoute[],
-): readonly RefusingRoute[] {
-  const found = new Set<RefusingRoute>();
-  for (const { details } of events) {
-    for (const { destination } of details?.topFlows ?? []) {
-      const family = destination.includes(':') ? 6 : 4;
-      const [best] = refusing
-        .filter((route) => route.family === family && inNetwork(destination, route.destination))
-        .sort((a, b) => prefixOf(b) - prefixOf(a));
-      if (best !== undefined) found.add(best);
-    }
-  }
-  return [...found];
-}
-
-function prefixOf({ destination }: RefusingRoute): number {
-  if (destination === 'default') return 0;
-  const bits = destination.split('/')[1];
-  return bits === undefined ? Infinity : Number(bits);
 }

@@ -1,15 +1,18 @@
 import drops from '../../checks/drops.ts';
 import kernelLog from '../../checks/kernel-log.ts';
+import lookups, { type Lookup } from '../../checks/lookups.ts';
 import link, { type Links } from '../../checks/link.ts';
 import snmp from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import { countDrops } from '../../src/model/drops.ts';
+import { countDrops, type DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
-import { defineRule } from '../../src/model/rule.ts';
+import { defineRule, type Observation } from '../../src/model/rule.ts';
 import { interfaceKey } from '../../src/model/sysctl-key.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
+import { dropsOf } from './evidence.ts';
+import { lookupsFor, noEvidence, wayOf } from './route-evidence.ts';
 import { kernelSaid } from '../kernel-messages.ts';
 
 const STRICT = 1;
@@ -34,14 +37,14 @@ export default defineRule({
   id: 'ip-rpfilter',
   title: 'The reverse-path filter drops packets that came in by an unexpected interface',
   needs: { snmp, sysctl },
-  wants: { drops, link, kernelLog },
+  wants: { drops, link, kernelLog, lookups },
   reviewed: '2026-11-22',
   explain: {
     see: 'One-way traffic on hosts with several interfaces, VPNs or policy routing, and lost multicast. tcpdump sees the packets, the program does not.',
     kernel:
       "For each packet that comes in, `fib_validate_source` (net/ipv4/fib_frontend.c) looks up the route back to its source. Strict mode (1) wants it to leave by the same interface; loose mode (2) wants any route to exist. The kernel uses the higher of `net.ipv4.conf.all.rp_filter` and the interface's own. A refused packet is dropped with the reason `IP_RPFILTER` and counted in `TcpExt IPReversePathFilter`.",
     confirm:
-      '`nstat -az TcpExtIPReversePathFilter`; `ip route get SOURCE from DESTINATION iif INTERFACE` answers "Invalid cross-device link". `sysctl -w net.ipv4.conf.all.log_martians=1` logs the addresses for a while.',
+      '`nstat -az TcpExtIPReversePathFilter`; `ip route get SOURCE from DESTINATION iif INTERFACE` answers "Invalid cross-device link" ("Invalid argument" since 6.14); `ip route get SOURCE` shows the way back. `sysctl -w net.ipv4.conf.all.log_martians=1` logs the addresses for a while.',
     fix: 'Best: make routing symmetric (`ip rule`, a return route). Otherwise loose mode on that interface: `sysctl -w net.ipv4.conf.INTERFACE.rp_filter=2`. Setting `all` to 0 does not help while the interface itself is 1.',
     normal:
       'Strict mode is the right anti-spoofing filter on an Internet-facing router; a trickle of refused packets there is the filter at work.',
@@ -51,13 +54,15 @@ export default defineRule({
       'Documentation/networking/ip-sysctl.rst, rp_filter',
     ],
   },
-  judge({ snmp, sysctl, drops, link, kernelLog }) {
+  judge({ snmp, sysctl, drops, link, kernelLog, lookups }) {
     const counter = 'TcpExt.IPReversePathFilter';
     const [first, last] = [snmp.first.counters.get(counter), snmp.last.counters.get(counter)];
     const packets = rise(first, last);
     if (packets === 0) return [];
 
-    const suspects = suspectsOf(sysctl.last, link, packets);
+    const refused = lookupsFor(lookups, dropsOf(drops, { reasons: ['IP_RPFILTER', null] }));
+    const ways = refused.flatMap(waysBack);
+    const suspects = seenOnly(suspectsOf(sysctl.last, link, packets), drops);
     const only = suspects.length === 1 ? suspects[0] : undefined;
     const seen = countDrops(drops, 'IP_RPFILTER');
     const received = rise(
@@ -92,9 +97,10 @@ export default defineRule({
                 },
               ]
             : []),
+          ...refused.flatMap(wayBackText),
           ...kernelSaid(kernelLog, 'martian', only?.name),
         ],
-        means: meaning(suspects),
+        means: meaning(suspects, ways),
         rulesOut: [
           { id: 'nf-rule-drop', because: 'a firewall does not move this counter' },
           {
@@ -102,7 +108,7 @@ export default defineRule({
             because: 'packets with impossible addresses do not move this counter',
           },
         ],
-        fixes: suspects.slice(0, NAMED_SUSPECTS).map(fixFor),
+        fixes: suspects.slice(0, NAMED_SUSPECTS).map((suspect) => fixFor(suspect, ways)),
         claims: [
           { reason: 'IP_RPFILTER', packets },
           {
@@ -141,6 +147,18 @@ function suspectsOf(sysctl: Sysctl, link: Sampled<Links> | undefined, packets: n
     .sort((a, b) => b.rxPackets - a.rxPackets);
 }
 
+/** Of these, the ones where the capture saw it. All, where it does not tell interfaces. */
+function seenOnly(
+  suspects: readonly Suspect[],
+  drops: DropCapture | undefined,
+): readonly Suspect[] {
+  const events = dropsOf(drops, { reasons: ['IP_RPFILTER'] });
+  const seen = suspects.filter(({ name }) =>
+    events.some(({ details }) => details?.interface === name),
+  );
+  return seen.length === 0 ? suspects : seen;
+}
+
 function namesFromKeys(sysctl: Sysctl): string[] {
   return [...sysctl.values.keys()]
     .map((key) => /^net\.ipv4\.conf\.([^.]+)\.rp_filter$/.exec(key)?.[1]?.replaceAll('/', '.'))
@@ -151,7 +169,42 @@ function modeName(effective: number): string {
   return effective === STRICT ? 'strict' : 'loose';
 }
 
-function meaning(suspects: readonly Suspect[]): string {
+interface WayBack {
+  /** By which the packets came in. */
+  readonly interface: string | null;
+  /** Another interface leads there. */
+  readonly exists: boolean;
+}
+
+/** Why the filter refuses a flow. Nothing where it would not now. */
+function waysBack({ interface: name, wayBack }: Lookup): readonly WayBack[] {
+  const back = wayBack?.answer;
+  if (back === undefined) return [];
+  if (back.kind === 'error') return [{ interface: name, exists: false }];
+  return back.local || back.device === name ? [] : [{ interface: name, exists: true }];
+}
+
+function wayBackText(lookup: Lookup): readonly Observation[] {
+  const { source, interface: name, command, answer, wayBack } = lookup;
+  if (wayBack === undefined) {
+    return answer.kind === 'route' ? [{ source: command, text: noEvidence(answer) }] : [];
+  }
+  const back = wayBack.answer;
+  if (waysBack(lookup).length === 0) return [];
+  const way =
+    back.kind === 'route'
+      ? `but the way back to ${source} ${wayOf(back)}`
+      : `and there is no way back to ${source} (${back.text})`;
+  return [{ source: wayBack.command, text: `packets from ${source} came in on ${name}, ${way}` }];
+}
+
+/** None of them has a way back: loose mode refuses these as well. */
+function haveNoWayBack(name: string, ways: readonly WayBack[]): boolean {
+  const here = ways.filter((way) => way.interface === name);
+  return here.length > 0 && here.every(({ exists }) => !exists);
+}
+
+function meaning(suspects: readonly Suspect[], ways: readonly WayBack[]): string {
   const [only, second] = suspects;
   if (only === undefined) {
     return 'Packets came in by an interface that the route back to their source does not use. No interface with that much traffic has the filter in force now: it was switched off while measuring, or the interface is gone.';
@@ -161,13 +214,16 @@ function meaning(suspects: readonly Suspect[]): string {
     const more = suspects.length - names.length;
     return `Packets came in by an interface that the route back to their source does not use. The kernel does not count which one: it is one of ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
   }
+  if (haveNoWayBack(only.name, ways)) {
+    return `Packets came in by ${only.name} from sources to which this host has no way back; ${modeName(only.effective)} mode refuses them${only.effective === STRICT ? ', and loose mode would as well' : ''}.`;
+  }
   return only.effective === STRICT
     ? `Packets came in by ${only.name}, but the route back to their source does not lead out of it, and strict mode refuses that.`
     : `Packets came in by ${only.name} from sources to which this host has no route at all, or ${only.name} has no address; loose mode refuses only those.`;
 }
 
-function fixFor({ name, key, own, effective }: Suspect): Fix {
-  if (effective >= LOOSE) {
+function fixFor({ name, key, own, effective }: Suspect, ways: readonly WayBack[]): Fix {
+  if (effective >= LOOSE || haveNoWayBack(name, ways)) {
     return {
       id: `route-back-${name}`,
       title: `Give the host a route to the senders behind ${name}`,
@@ -177,7 +233,7 @@ function fixFor({ name, key, own, effective }: Suspect): Fix {
       steps: [
         {
           kind: 'manual',
-          text: `Loose mode drops only what has no route back, or no address on ${name}. Find the sources (tcpdump -ni ${name}), then add the missing route (ip route add SOURCE-NETWORK via GATEWAY dev ${name}) or an address. Another rp_filter value is not the cure.`,
+          text: `${effective >= LOOSE ? `Loose mode drops only what has no route back, or no address on ${name}.` : 'There is no way back to these senders, and loose mode refuses such packets as well.'} Find the sources (tcpdump -ni ${name}), then add the missing route (ip route add SOURCE-NETWORK via GATEWAY dev ${name}) or an address. Another rp_filter value is not the cure.`,
         },
       ],
     };

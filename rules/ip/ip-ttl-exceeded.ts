@@ -1,16 +1,18 @@
 import drops from '../../checks/drops.ts';
+import lookups, { type Lookup } from '../../checks/lookups.ts';
 import snmp from '../../checks/snmp.ts';
-import { defineRule, type Claim } from '../../src/model/rule.ts';
+import { defineRule, type Claim, type Observation } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, receivedPackets, strays } from './evidence.ts';
+import { areStray, dropsOf, receivedPackets, strays } from './evidence.ts';
 import { FORWARD, splitHeaderErrors } from './header-errors.ts';
+import { lookupsFor } from './route-evidence.ts';
 import { observedRises } from '../protocol-counters.ts';
 
 export default defineRule({
   id: 'ip-ttl-exceeded',
   title: 'Packets run out of hops on this router',
   needs: { snmp },
-  wants: { drops },
+  wants: { drops, lookups },
   reviewed: '2026-11-23',
   explain: {
     see: '`Ip InHdrErrors` and `Icmp OutTimeExcds` rise on a router. Some destinations cannot be reached, and links carry far more than is sent.',
@@ -25,7 +27,7 @@ export default defineRule({
       'net/ipv6/ip6_output.c ip6_forward (Linux 6.18)',
     ],
   },
-  judge({ snmp, drops }, window) {
+  judge({ snmp, drops, lookups }, window) {
     const expired = splitHeaderErrors(snmp, drops);
     const packets = expired.reduce((sum, version) => sum + version.expired, 0);
     const claims = expired.flatMap(({ protocol, expired }): Claim[] => [
@@ -39,6 +41,8 @@ export default defineRule({
         window,
       );
     }
+    const events = dropsOf(drops, { reasons: ['IP_INHDR', null], locations: FORWARD });
+    const back = lookupsFor(lookups, events).flatMap(goesBack);
     return [
       {
         kind: 'cause',
@@ -58,9 +62,12 @@ export default defineRule({
             ['Icmp.OutTimeExcds', 'Icmp6.OutTimeExcds'],
             'senders told (the kernel limits these answers)',
           ),
+          ...back,
         ],
         means:
-          'More packets run out of hops here than traceroute makes: two or more routers probably send them to each other in a circle.',
+          back.length > 0
+            ? 'More packets run out of hops here than traceroute makes, and this host sends them back to where they came from: probably a routing loop between it and the router there.'
+            : 'More packets run out of hops here than traceroute makes: two or more routers probably send them to each other in a circle.',
         rulesOut: [
           {
             id: 'ip-header-errors',
@@ -90,3 +97,15 @@ export default defineRule({
     ];
   },
 });
+
+/** A circle of two: the next hop is a router on the interface by which they come in. */
+function goesBack({
+  command,
+  destination,
+  interface: from,
+  answer,
+}: Lookup): readonly Observation[] {
+  if (answer.kind !== 'route' || answer.device !== from || answer.gateway === undefined) return [];
+  const text = `the way on to ${destination} is ${answer.gateway} on ${from}, the interface these packets came in by`;
+  return [{ source: command, text }];
+}

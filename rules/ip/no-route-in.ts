@@ -1,20 +1,21 @@
 import drops from '../../checks/drops.ts';
+import lookups from '../../checks/lookups.ts';
 import routes from '../../checks/routes.ts';
 import snmp from '../../checks/snmp.ts';
 import sysctl from '../../checks/sysctl.ts';
 import { EtherType } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, receivedPackets, strays } from './evidence.ts';
+import { areStray, dropsOf, receivedPackets, strays } from './evidence.ts';
 import { forwardsIpv6, IPV6_DISCARD } from './forwarding.ts';
-import { refusingText, withoutDefault } from './route-evidence.ts';
+import { lookupsFor, refusedBy, refusingText, withoutDefault } from './route-evidence.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
 export default defineRule({
   id: 'no-route-in',
   title: 'A router has no route to the destination',
   needs: { snmp },
-  wants: { drops, routes, sysctl },
+  wants: { drops, routes, sysctl, lookups },
   consequenceOf: ['nic-link-flap', 'link-down-tx'],
   reviewed: '2026-11-23',
   explain: {
@@ -30,7 +31,7 @@ export default defineRule({
       'net/ipv6/route.c ip6_pkt_drop (Linux 6.18)',
     ],
   },
-  judge({ snmp, routes, sysctl }, window) {
+  judge({ snmp, drops, routes, sysctl, lookups }, window) {
     const ipv4 = rises(snmp, ['IpExt.InNoRoutes']);
     const ipv6 = forwardsIpv6(sysctl?.last) ? rises(snmp, ['Ip6.InNoRoutes']) : 0;
     const packets = ipv4 + ipv6;
@@ -47,6 +48,8 @@ export default defineRule({
         window,
       );
     }
+    const events = dropsOf(drops, { reasons: ['IP_INNOROUTES'] });
+    const { refuser, because } = refusedBy(lookupsFor(lookups, events), lookups);
     const refusing6 = refusingText(routes?.last, 6);
     return [
       {
@@ -55,7 +58,7 @@ export default defineRule({
         packets,
         traffic: receivedPackets(snmp),
         severityAtMost: 'warning',
-        scope: {},
+        scope: refuser === undefined ? {} : { rule: refuser.text },
         because: [
           ...observedRises(
             snmp,
@@ -63,10 +66,12 @@ export default defineRule({
             'packets to be forwarded, without a route',
           ),
           ...withoutDefault(routes?.last, ipv4 > 0, ipv6 > 0),
-          ...(ipv6 > 0 ? refusing6 : []),
+          ...(because.length > 0 ? because : ipv6 > 0 ? refusing6 : []),
         ],
         means:
-          'Packets are to be forwarded to addresses the routing table has no answer for: a route is missing, or went away with its interface or routing daemon.',
+          refuser === undefined
+            ? 'Packets are to be forwarded to addresses the routing table has no answer for: a route is missing, or went away with its interface or routing daemon.'
+            : `Packets are to be forwarded to addresses for which the ${refuser.kind} "${refuser.text}" says that there is no way. It is a fault only if they should be reached.`,
         rulesOut: [
           {
             id: 'forwarding-disabled',

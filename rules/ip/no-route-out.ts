@@ -1,10 +1,11 @@
 import drops from '../../checks/drops.ts';
+import lookups from '../../checks/lookups.ts';
 import routes from '../../checks/routes.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type CauseFinding, type Claim } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
-import { areStray, sentPackets, strays } from './evidence.ts';
-import { withoutDefault } from './route-evidence.ts';
+import { areStray, dropsOf, sentPackets, strays } from './evidence.ts';
+import { lookupsFor, refusedBy, withoutDefault } from './route-evidence.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
 const COUNTERS = ['Ip.OutNoRoutes', 'Ip6.OutNoRoutes'];
@@ -14,7 +15,7 @@ export default defineRule({
   id: 'no-route-out',
   title: 'Programs send to addresses this host has no route to',
   needs: { snmp },
-  wants: { drops, routes },
+  wants: { drops, routes, lookups },
   consequenceOf: ['nic-link-flap', 'link-down-tx'],
   reviewed: '2026-11-23',
   explain: {
@@ -28,7 +29,7 @@ export default defineRule({
       'On a host without IPv6 to the outside, programs try IPv6 first and go on with IPv4: `Ip6 OutNoRoutes` rises and nothing is lost. Hosts without a default route on purpose.',
     references: ['net/ipv4/route.c ip_route_output_key_hash_rcu (Linux 6.18)'],
   },
-  judge({ snmp, drops, routes }, window) {
+  judge({ snmp, drops, routes, lookups }, window) {
     const ipv4 = rises(snmp, ['Ip.OutNoRoutes']);
     const ipv6 = rises(snmp, ['Ip6.OutNoRoutes']);
     const packets = ipv4 + ipv6;
@@ -44,6 +45,7 @@ export default defineRule({
       );
     }
     const sent = sentPackets(snmp);
+    const events = dropsOf(drops, { reasons: ['IP_OUTNOROUTES'] });
     const finding: CauseFinding = {
       kind: 'cause',
       confidence: 'certain',
@@ -55,6 +57,7 @@ export default defineRule({
       because: [
         ...observedRises(snmp, COUNTERS, 'packets of programs without a route'),
         ...withoutDefault(routes?.last, ipv4 > 0, ipv6 > 0),
+        ...refusedBy(lookupsFor(lookups, events), lookups).because,
       ],
       means: areStray(ipv4, window)
         ? 'Programs try IPv6 addresses, and this host has no route to them. Most programs go on with IPv4 and lose nothing but time.'
@@ -76,9 +79,7 @@ export default defineRule({
         },
       ],
       claims,
-      ...(drops?.drops.some(({ reason }) => reason === 'IP_OUTNOROUTES') === true
-        ? {}
-        : { beforeEvents: true }),
+      ...(events.length > 0 ? {} : { beforeEvents: true }),
     };
     return [finding];
   },

@@ -3,7 +3,7 @@ import qdisc, { type Qdisc } from '../../checks/qdisc.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { unspecified } from '../benign.ts';
-import { queueRises, type QueueRise } from './queue-rises.ts';
+import { queueRises, type ClassRise, type QueueRise } from './queue-rises.ts';
 
 /** Up to here the loss is how TCP finds the speed of a link that is used to capacity. */
 const PROBING_SHARE = 0.01;
@@ -64,7 +64,7 @@ export default defineRule({
 });
 
 function finding(queue: QueueRise, packets: number): CauseFinding {
-  const { device, root, leaf, dropped, early, passed, first, last } = queue;
+  const { device, root, leaf, class: share, dropped, early, passed, first, last } = queue;
   const offered = passed + dropped;
   const probing = packets <= offered * PROBING_SHARE && leaf.kind !== 'netem';
   return {
@@ -73,7 +73,7 @@ function finding(queue: QueueRise, packets: number): CauseFinding {
     packets,
     traffic: { packets: offered, what: `packets sent through ${device}` },
     ...(probing ? { severityAtMost: 'notice' as const } : {}),
-    scope: { interface: device },
+    scope: { interface: device, ...(share !== undefined && { rule: nameOf(share) }) },
     because: [
       {
         source: `tc -s qdisc show dev ${device}`,
@@ -81,6 +81,14 @@ function finding(queue: QueueRise, packets: number): CauseFinding {
         first: String(first),
         last: String(last),
       },
+      ...(share === undefined
+        ? []
+        : [
+            {
+              source: `tc -s class show dev ${device}`,
+              text: `${share.rise} of them in ${nameOf(share)}${settingsOf(share)}`,
+            },
+          ]),
       ...(leaf === root
         ? []
         : [
@@ -111,9 +119,20 @@ function finding(queue: QueueRise, packets: number): CauseFinding {
   };
 }
 
-function meaning({ device, root, leaf }: QueueRise, probing: boolean): string {
+function nameOf({ kind, id }: ClassRise): string {
+  return `${kind} class ${id}`;
+}
+
+function settingsOf({ settings }: ClassRise): string {
+  return settings === '' ? '' : ` (${settings})`;
+}
+
+function meaning({ device, root, leaf, class: share }: QueueRise, probing: boolean): string {
   if (leaf.kind === 'netem' || root.kind === 'netem') {
     return `The netem discipline on ${device} loses packets on purpose: somebody emulates a bad network there.`;
+  }
+  if (share !== undefined) {
+    return `More is sent through ${device} than its ${nameOf(share)} lets through${settingsOf(share)}.`;
   }
   const shaper = shaperOf(root, leaf);
   if (shaper !== undefined) {

@@ -1,3 +1,4 @@
+import type { TcClass } from '../../checks/qdisc/classes.ts';
 import type { Qdisc, Qdiscs } from '../../checks/qdisc.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
@@ -9,6 +10,8 @@ export interface QueueRise {
   readonly root: Qdisc;
   /** Where most of them were dropped; the root itself, if it has none below. */
   readonly leaf: Qdisc;
+  /** Where the line is divided: the class that dropped most of them. */
+  readonly class?: ClassRise;
   readonly first: bigint;
   readonly last: bigint;
   readonly dropped: number;
@@ -16,6 +19,11 @@ export interface QueueRise {
   readonly early: number;
   /** Packets that went through. */
   readonly passed: number;
+}
+
+export interface ClassRise extends TcClass {
+  /** In the window. */
+  readonly rise: number;
 }
 
 /** Hooks for filters that look like queueing disciplines. */
@@ -36,10 +44,12 @@ export function queueRises(qdisc: Sampled<Qdiscs>): readonly QueueRise[] {
         .filter(({ queue }) => queue.device === root.device && queue.parent !== undefined)
         .sort((a, b) => b.dropped - a.dropped);
       const worst = below.find(({ queue }) => isLeaf(queue, qdisc.last));
+      const [worstClass] = classRises(root.device, qdisc);
       return {
         device: root.device,
         root,
         leaf: worst?.queue ?? root,
+        ...(worstClass !== undefined && worstClass.rise * 2 > dropped && { class: worstClass }),
         first: first?.dropped ?? 0n,
         last: root.dropped,
         dropped,
@@ -54,6 +64,14 @@ export function queueRises(qdisc: Sampled<Qdiscs>): readonly QueueRise[] {
       };
     })
     .sort((a, b) => b.dropped - a.dropped);
+}
+
+/** The worst first. */
+function classRises(device: string, { first, last }: Sampled<Qdiscs>): readonly ClassRise[] {
+  const before = new Map(first.classes?.get(device)?.map(({ id, dropped }) => [id, dropped]));
+  return (last.classes?.get(device) ?? [])
+    .map((now) => ({ ...now, rise: rise(before.get(now.id), now.dropped) }))
+    .sort((a, b) => b.rise - a.rise);
 }
 
 /** Of queues that cannot be told apart nothing can be said. */

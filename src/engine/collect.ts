@@ -1,7 +1,9 @@
-import type { AnyCheck, ReadContext } from '../model/check.ts';
 import { mapBounded } from '../model/bounded.ts';
+import type { AnyCheck, ReadContext } from '../model/check.ts';
+import type { DropCapture } from '../model/drops.ts';
 import type { Host, Phase } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
+import { FollowUp } from './follow-up.ts';
 import { Sampler } from './sampler.ts';
 import { Watcher } from './watcher.ts';
 
@@ -59,7 +61,8 @@ const HOSTS_AT_ONCE = 4;
 
 /**
  * Reads everything twice, with the capture around: captures start before the first reading and stop
- * after the last, so that no counted packet can be missing from the events for that reason.
+ * after the last, so that no counted packet can be missing from the events for that reason. Follow-ups come
+ * after the capture, and ask about what it saw.
  * Never rejects for a check: what one could not read is its result.
  *
  * Each host has a window of its own, which begins when its first reading is done: a hundred namespaces take
@@ -125,6 +128,11 @@ export async function collectAll(
   }
 
   const watched = watchers.map((watcher) => [watcher.check, watcher.result()] as const);
+  const captured = captureOf(watched);
+  if (captured?.reading.status === 'ok') {
+    const { value } = captured.reading;
+    await mapBounded(readers, HOSTS_AT_ONCE, (reader) => reader.followUp(value));
+  }
   const ofMachine = [...ofMain.results(isHostWide), ...watched].map(
     // What was read once has taken its time once.
     ([check, { reading }]) => [check, { reading, tookMs: 0 }] as const,
@@ -135,14 +143,33 @@ export async function collectAll(
   };
 }
 
+export interface Captured {
+  readonly check: AnyCheck;
+  readonly reading: Reading<DropCapture>;
+  readonly tookMs: number;
+}
+
+export function captureOf(
+  evidence: Iterable<readonly [AnyCheck, CheckResult]>,
+): Captured | undefined {
+  for (const [check, { reading, tookMs }] of evidence) {
+    // The drops check is the one that watches, and its value is a DropCapture.
+    if (check.kind === 'watched') {
+      return { check, reading: reading as Reading<DropCapture>, tookMs };
+    }
+  }
+  return undefined;
+}
+
 function isHostWide(check: AnyCheck): boolean {
   return check.kind === 'sampled' && check.hostWide === true;
 }
 
-/** The sampled checks of one host over the window. */
+/** The checks of one host over the window, the capture apart. */
 class HostReader {
   readonly host: Host;
   readonly #samplers: readonly Sampler[];
+  readonly #followUps: readonly FollowUp[];
   /** When the first reading was done, by the host's clock. */
   openedAt = 0;
   #closedAt = 0;
@@ -152,6 +179,9 @@ class HostReader {
     this.#samplers = checks
       .filter((check) => check.kind === 'sampled')
       .map((check) => new Sampler(check));
+    this.#followUps = checks
+      .filter((check) => check.kind === 'follow-up')
+      .map((check) => new FollowUp(check));
   }
 
   /** When, after the window opened, readings between first and last are wanted. In order. */
@@ -173,12 +203,16 @@ class HostReader {
     if (phase === 'first') this.openedAt = this.#closedAt = this.host.now();
   }
 
+  async followUp(capture: DropCapture): Promise<void> {
+    await Promise.all(this.#followUps.map((followUp) => followUp.read(this.host, capture)));
+  }
+
   results(
     isWanted: (check: AnyCheck) => boolean = () => true,
   ): readonly (readonly [AnyCheck, CheckResult])[] {
-    return this.#samplers
+    return [...this.#samplers, ...this.#followUps]
       .filter(({ check }) => isWanted(check))
-      .map((sampler) => [sampler.check, sampler.result()]);
+      .map((reader) => [reader.check, reader.result()]);
   }
 
   /** @param more what was read elsewhere for this host */

@@ -1,12 +1,11 @@
 import type { AnyCheck } from '../model/check.ts';
-import type { DropCapture } from '../model/drops.ts';
 import type { Host } from '../model/host.ts';
-import { ok, type Reading } from '../model/reading.ts';
+import { ok } from '../model/reading.ts';
 import type { Report } from '../model/report.ts';
 import type { AnyRule } from '../model/rule.ts';
 import { assemble, type ReportOptions } from './assemble.ts';
 import { attribute } from './attribute.ts';
-import { collect, type Collected, type CollectOptions } from './collect.ts';
+import { captureOf, collect, type CollectOptions } from './collect.ts';
 import { explainDrops, type ExplainedDrop } from './explained-drops.ts';
 import { judge } from './judge.ts';
 import { isHere, placeDrops } from './place.ts';
@@ -36,7 +35,7 @@ export async function diagnose(
     ...(netns !== null && netnsInode !== null && { netns: netnsInode }),
   });
   options.onProgress?.({ stage: 'judging' });
-  const capture = captureOf(collected);
+  const capture = captureOf(collected.evidence);
   // By a name of its own, or inside `ip netns exec`: what counts is whether it is the initial one.
   const foreign = host.initial !== host;
   const placed =
@@ -70,20 +69,4 @@ export async function diagnose(
   );
   const drops = explainDrops(here, judgement.findings, attribution);
   return { report, rises: collected.rises, drops };
-}
-
-export interface Captured {
-  readonly check: AnyCheck;
-  readonly reading: Reading<DropCapture>;
-  readonly tookMs: number;
-}
-
-export function captureOf({ evidence }: Collected): Captured | undefined {
-  for (const [check, { reading, tookMs }] of evidence) {
-    // The drops check is the one that watches, and its value is a DropCapture.
-    if (check.kind === 'watched') {
-      return { check, reading: reading as Reading<DropCapture>, tookMs };
-    }
-  }
-  return undefined;
 }

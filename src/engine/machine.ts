@@ -5,8 +5,14 @@ import { ok } from '../model/reading.ts';
 import type { AnyRule } from '../model/rule.ts';
 import { assemble } from './assemble.ts';
 import { attribute, type Attribution } from './attribute.ts';
-import { collectAll, type CheckResult, type Collected } from './collect.ts';
-import { captureOf, type Captured, type DiagnoseOptions, type Diagnosis } from './diagnose.ts';
+import {
+  captureOf,
+  collectAll,
+  type Captured,
+  type CheckResult,
+  type Collected,
+} from './collect.ts';
+import type { DiagnoseOptions, Diagnosis } from './diagnose.ts';
 import { explainDrops, type ExplainedDrop } from './explained-drops.ts';
 import { judge, type JudgedFinding, type Judgement } from './judge.ts';
 import { mergeReports, type Part, type Stray } from './merge.ts';
@@ -29,7 +35,7 @@ export async function diagnoseMachine(
   const collected = await collectAll(initial.host, hosts, planChecks(rules, checks), options);
   options.onProgress?.({ stage: 'judging' });
 
-  const captured = captureOf(collected.main);
+  const captured = captureOf(collected.main.evidence);
   const capture = captured?.reading.status === 'ok' ? captured.reading.value : undefined;
   const names = new Map(
     [initial, ...others].map((site) => [site.host.facts.netnsInode, site.name]),

@@ -1,4 +1,5 @@
 import type { CounterBits } from './counter.ts';
+import type { DropCapture } from './drops.ts';
 import type { Host } from './host.ts';
 import type { Reading } from './reading.ts';
 
@@ -56,8 +57,19 @@ export interface Watch<Value> {
   stop(): Promise<Reading<Value>>;
 }
 
+/** Looks further into the drops that the capture saw: read once, after the window. */
+export interface FollowUpCheck<Value> extends CheckBase {
+  readonly kind: 'follow-up';
+  readonly timeoutMs: number;
+  /**
+   * Not called where the capture does not tell network namespaces apart (tracefs).
+   * @param capture with the drops of the namespace of `host` only
+   */
+  read(host: Host, capture: DropCapture): Promise<Reading<Value>>;
+}
+
 /** The engine handles checks of any value; rules get the exact type back through EvidenceOf. */
-export type AnyCheck = SampledCheck<unknown> | WatchedCheck<unknown>;
+export type AnyCheck = SampledCheck<unknown> | WatchedCheck<unknown> | FollowUpCheck<unknown>;
 
 /**
  * Readings of one source over the window. Counters must be compared, `first` to `last`: what is in
@@ -73,7 +85,7 @@ export interface Sampled<Value> {
 export type EvidenceOf<Check> =
   Check extends SampledCheck<infer Value>
     ? Sampled<Value>
-    : Check extends WatchedCheck<infer Value>
+    : Check extends WatchedCheck<infer Value> | FollowUpCheck<infer Value>
       ? Value
       : never;
 
@@ -85,4 +97,10 @@ export function defineCheck<Value>(
 
 export function defineWatch<Value>(check: Omit<WatchedCheck<Value>, 'kind'>): WatchedCheck<Value> {
   return { ...check, kind: 'watched' };
+}
+
+export function defineFollowUp<Value>(
+  check: Omit<FollowUpCheck<Value>, 'kind' | 'timeoutMs'>,
+): FollowUpCheck<Value> {
+  return { timeoutMs: 3000, ...check, kind: 'follow-up' };
 }

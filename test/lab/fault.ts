@@ -11,6 +11,8 @@ export interface Fault {
   readonly confidence: Confidence | Readonly<Record<Backend, Confidence>>;
   /** What else of the cause's scope must be told under each capture, beside the receiver's namespace. */
   readonly scope?: Scope;
+  /** A part of the evidence under BPF: what the kernel says of the routes of these packets. */
+  readonly lookup?: string;
   /** Interface that the BPF capture must tell. Default: vb. Null: none, the packets died apart from one. */
   readonly interface?: string | null;
   /** tracefs cannot tell it from normal work of a host: it must then be silent. */

@@ -101,6 +101,9 @@ function expectCause(report: Report, fault: Fault, { b }: Pair, lost: number): v
       ...fault.scope,
     },
   });
+  if (fault.lookup !== undefined && capture.backend === 'bpf') {
+    expect(first?.because.map(({ text }) => text).join('\n')).toContain(fault.lookup);
+  }
   const [told] = first?.because ?? [];
   const packets =
     fault.copies === true ? Number(told?.last) - Number(told?.first) : (first?.packets ?? 0);

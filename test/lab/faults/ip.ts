@@ -113,6 +113,7 @@ export default [
     name: 'routing loop between two hosts',
     cause: 'ip-ttl-exceeded',
     confidence: 'likely',
+    lookup: `the way on to ${FAR} is ${SENDER} on vb, the interface these packets came in by`,
     async setUp(pair) {
       await forwarding(pair);
       await inside(pair.b, `ip route add ${FAR} via ${SENDER}`);
@@ -143,6 +144,7 @@ export default [
     name: 'router without a route',
     cause: 'no-route-in',
     confidence: 'certain',
+    lookup: 'tables looked in: local, main, default',
     setUp: forwarding,
     traffic: (pair) => sendIpv4(pair, { destination: FAR }),
     lost: ({ b }) => nstat(b, 'IpExtInNoRoutes'),
@@ -158,23 +160,31 @@ export default [
   {
     ...refusingRoute,
     name: 'blackhole route',
+    lookup: 'the route "blackhole 198.51.100.0/24" says so',
     async setUp(pair) {
       await forwarding(pair);
       await inside(pair.b, 'ip route add blackhole 198.51.100.0/24');
+      // Not it: of other senders, in a table that is not looked up, and shorter.
+      await inside(pair.b, `ip rule add priority 100 from ${ELSEWHERE} blackhole`);
+      await inside(pair.b, `ip route add blackhole ${FAR} table 7`);
+      await inside(pair.b, 'ip route add blackhole 198.51.0.0/16');
     },
   },
   {
     ...refusingRoute,
     name: 'policy rule that prohibits',
+    lookup: `the rule "100: from ${SENDER} prohibit" says so`,
     async setUp(pair) {
       await forwarding(pair);
-      await inside(pair.b, 'ip rule add priority 100 to 198.51.100.0/24 prohibit');
+      await inside(pair.b, `ip rule add priority 100 from ${SENDER} prohibit`);
+      // Not it: the kernel does not come to it.
+      await inside(pair.b, `ip route add prohibit ${FAR}`);
     },
   },
   {
     ...refusingRoute,
     name: 'blackhole route of IPv6',
-    confidence: { bpf: 'likely', tracefs: 'possible' },
+    lookup: 'the route "blackhole 2001:db8:1::/48" says so',
     async setUp(pair) {
       await sysctl(pair, 'net.ipv6.conf.all.forwarding=1');
       await inside(pair.b, 'ip -6 route add blackhole 2001:db8:1::/48');

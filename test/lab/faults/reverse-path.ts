@@ -25,6 +25,7 @@ const reversePath = {
 export const strictReversePath = {
   ...reversePath,
   name: 'strict reverse-path filter, asymmetric route',
+  lookup: `came in on vb, but the way back to ${ELSEWHERE} goes out on other`,
   async setUp(pair) {
     await asymmetricRoute(pair);
     await inside(pair.b, 'sysctl -qw net.ipv4.conf.vb.rp_filter=1');
@@ -38,6 +39,7 @@ export default [
   {
     ...reversePath,
     name: 'loose reverse-path filter, no route back',
+    lookup: `came in on vb, and there is no way back to ${ELSEWHERE}`,
     async setUp(pair) {
       await inside(pair.a, `ip addr add ${ELSEWHERE}/32 dev lo`);
       await inside(pair.b, 'sysctl -qw net.ipv4.conf.vb.rp_filter=2');

@@ -32,6 +32,20 @@ export default [
     lost: queueDropped,
   },
   {
+    name: 'a class of a divided line that gets more than its share',
+    cause: 'qdisc-overlimit',
+    confidence: 'certain',
+    scope: { interface: 'vb', rule: 'htb class 1:10' },
+    async setUp({ b }) {
+      await inside(b, 'tc qdisc add dev vb root handle 1: htb default 10');
+      await inside(b, 'tc class add dev vb parent 1: classid 1:10 htb rate 100kbit burst 2k');
+      await inside(b, 'tc class add dev vb parent 1: classid 1:20 htb rate 10mbit');
+      await inside(b, 'tc qdisc add dev vb parent 1:10 handle 10: pfifo limit 2');
+    },
+    traffic: (pair) => outward(pair),
+    lost: queueDropped,
+  },
+  {
     name: 'the other end of the cable is down',
     cause: 'link-down-tx',
     confidence: 'certain',

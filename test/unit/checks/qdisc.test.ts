@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import qdisc, { parseQdiscs, type Qdisc } from '../../../checks/qdisc.ts';
+import { parseClasses } from '../../../checks/qdisc/classes.ts';
 import { fakeHost, type FakeMachine } from './fake-host.ts';
 import { garbledText } from './garbled-text.ts';
 
@@ -87,6 +88,53 @@ test('never throws on garbage', () => {
     fc.property(garbledText(multiQueue), (text) => {
       const reading = parseQdiscs(text);
       expect(reading.status === 'ok' ? 'tc' : reading.reason).toMatch(/^tc/);
+    }),
+  );
+});
+
+/** iproute2 6.1 on Linux 6.18. */
+const classes = `class htb 1:10 parent 1:1 prio 0 rate 100Kbit ceil 200Kbit burst 1600b cburst 1600b 
+ Sent 4168000 bytes 4000 pkt (dropped 17, overlimits 3994 requeues 0) 
+ backlog 0b 0p requeues 0
+ lended: 2002 borrowed: 1998 giants: 0
+ tokens: -875908 ctokens: -651081
+
+class htb 1:1 root rate 10Mbit ceil 10Mbit burst 1600b cburst 1600b 
+ Sent 4168000 bytes 4000 pkt (dropped 0, overlimits 6 requeues 0) 
+ backlog 0b 0p requeues 0
+
+class htb 1:20 parent 1:1 leaf 20: prio 0 rate 1Mbit ceil 1Mbit burst 1600b cburst 1600b 
+ Sent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0) 
+`;
+
+test('the classes of a divided line, at both readings; a device without any is not asked', async () => {
+  const commands = {
+    [command]:
+      '[{"kind":"htb","handle":"1:","dev":"eth0","root":true,"options":{},"drops":17},{"kind":"pfifo","handle":"0:","dev":"eth1","root":true,"options":{},"drops":0}]',
+    'tc -s class show dev eth0': classes,
+    'tc -s class show dev eth1': classes,
+  };
+  const reading = await readFrom(commands);
+  expect(reading).toMatchObject({ status: 'ok' });
+  expect(reading.status === 'ok' && [...(reading.value.classes ?? [])]).toEqual([
+    [
+      'eth0',
+      [
+        { id: '1:10', kind: 'htb', settings: 'prio 0 rate 100Kbit ceil 200Kbit', dropped: 17n },
+        { id: '1:1', kind: 'htb', settings: 'rate 10Mbit ceil 10Mbit', dropped: 0n },
+        { id: '1:20', kind: 'htb', settings: 'prio 0 rate 1Mbit ceil 1Mbit', dropped: 0n },
+      ],
+    ],
+  ]);
+});
+
+test('classes in garbled text: none that is not there', () => {
+  fc.assert(
+    fc.property(garbledText(classes), (text) => {
+      for (const { dropped, id } of parseClasses(text)) {
+        expect(text).toContain(String(dropped));
+        expect(text).toContain(id);
+      }
     }),
   );
 });

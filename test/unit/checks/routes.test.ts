@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { policyRule } from '../../../checks/policy-rules.ts';
 import routes, { refusingRoute, refusingRule, type Routes } from '../../../checks/routes.ts';
 import { unread } from '../../../src/model/reading.ts';
 import { fakeHost, type FakeHostOptions } from './fake-host.ts';
@@ -66,8 +67,10 @@ test.each([
 });
 
 test('rules with an action only', () => {
-  expect(refusingRule({ priority: 0, src: 'all', table: 'main' }, 4)).toBeUndefined();
-  expect(refusingRule({ priority: 5, src: '10.0.0.0', action: 'blackhole' }, 4)).toEqual({
+  const lookup = policyRule({ priority: 0, src: 'all', table: 'main' });
+  expect(refusingRule(lookup, 4)).toBeUndefined();
+  const action = policyRule({ priority: 5, src: '10.0.0.0', action: 'blackhole' });
+  expect(refusingRule(action, 4)).toEqual({
     type: 'blackhole',
     kind: 'rule',
     family: 4,

@@ -1,7 +1,9 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { collect } from '../../../src/engine/collect.ts';
-import { defineWatch, type AnyCheck } from '../../../src/model/check.ts';
+import { defineFollowUp, defineWatch, type AnyCheck } from '../../../src/model/check.ts';
+import type { DropCapture } from '../../../src/model/drops.ts';
 import { ok, unread, type Reading } from '../../../src/model/reading.ts';
+import { details } from '../rules/evidence.ts';
 import { captureOf, capturing, clockHost, counting, quick, reading } from './scripted.ts';
 
 afterEach(() => {
@@ -43,6 +45,31 @@ test('the capture encloses both readings, and its marks the window', async () =>
     'read last',
     'stop',
   ]);
+});
+
+test.each<[string, Reading<DropCapture>, unknown]>([
+  [
+    'of this namespace only',
+    ok(
+      captureOf([
+        { details: details({ netns: 7 }), packets: 3 },
+        { details: details({ netns: 8 }), packets: 5 },
+      ]),
+    ),
+    ok([3]),
+  ],
+  ['not of a capture that tells no namespaces', ok(captureOf([{}])), { status: 'not-applicable' }],
+  ['not without a capture', unread('denied', 'no'), { status: 'not-applicable' }],
+])('follow-ups ask about the drops of the capture, %s', async (_, captured, expected) => {
+  const check = defineFollowUp({
+    id: 'f',
+    title: '',
+    sources: [],
+    read: (_, { drops }) => Promise.resolve(ok(drops.map(({ packets }) => packets))),
+  });
+  const host = clockHost({ netnsInode: 7 });
+  const { evidence } = await collect(host, [check, capturing(captured)], quick);
+  expect(evidence.get(check)?.reading).toMatchObject(expected as object);
 });
 
 test('samples between the ends, at their pace, each in a phase of its own', async () => {

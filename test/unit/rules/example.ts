@@ -10,6 +10,7 @@ import interrupts from '../../../checks/interrupts.ts';
 import kernelLog, { type Subject } from '../../../checks/kernel-log.ts';
 import link from '../../../checks/link.ts';
 import listeners from '../../../checks/listeners.ts';
+import lookups from '../../../checks/lookups.ts';
 import neighbours from '../../../checks/neighbours.ts';
 import netlink from '../../../checks/netlink.ts';
 import nfqueue from '../../../checks/nfqueue.ts';
@@ -48,6 +49,7 @@ const checks = {
   'kernel-log': kernelLog,
   link,
   listeners,
+  lookups,
   neighbours,
   netlink,
   nfqueue,
@@ -130,6 +132,7 @@ export function healthyHost(): HostEvidence {
     interrupts: nothing({ cards: new Map() }),
     'kernel-log': nothing({ messages: [] }),
     listeners: nothing({ counters: new Map(), sockets: [] }),
+    lookups: { answers: [], policy: new Map() },
     neighbours: nothing({
       entries: new Map([['arp_cache' as const, 10]]),
       counters: new Map([['arp_cache.table_fulls', 5n]]),

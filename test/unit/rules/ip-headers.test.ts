@@ -13,6 +13,7 @@ function judge(counters: Counters, drops?: readonly (Partial<DropCount> & { pack
   const evidence = {
     snmp: snmpRise({ ...traffic, ...counters }),
     drops: drops && capture(drops),
+    lookups: undefined,
   };
   const packets = (rule: typeof ipHeaderErrors | typeof ipTtlExceeded) =>
     causesOf(rule.judge(evidence, window)).map(({ packets }) => packets);
@@ -51,7 +52,9 @@ test('traceroute is no loop, and a kernel without reasons has MTU trouble at the
   expect(judge({ 'Ip.InHdrErrors': 25 }, [{ ...expired, packets: 25 }]).hops).toEqual([]);
   const snmp = snmpRise({ ...traffic, 'Ip.InHdrErrors': 100, 'Ip.FragFails': 60 });
   const drops = capture([{ location: 'ip_forward', packets: 160 }], false);
-  expect(causesOf(ipTtlExceeded.judge({ snmp, drops }, window))).toMatchObject([{ packets: 100 }]);
+  expect(causesOf(ipTtlExceeded.judge({ snmp, drops, lookups: undefined }, window))).toMatchObject([
+    { packets: 100 },
+  ]);
 });
 
 test.each([
@@ -86,6 +89,9 @@ test('unknown protocols: few, or of who knows which', () => {
 
 test('a window of any length leaves whole packets', () => {
   const snmp = snmpRise({ ...traffic, 'Ip.InHdrErrors': 1 });
-  const [benign] = ipTtlExceeded.judge({ snmp, drops: undefined }, { ...window, seconds: 1.09 });
+  const [benign] = ipTtlExceeded.judge(
+    { snmp, drops: undefined, lookups: undefined },
+    { ...window, seconds: 1.09 },
+  );
   expect(benign?.claims.map(({ packets = 0 }) => packets)).toEqual([5, 0, 5, 0]);
 });

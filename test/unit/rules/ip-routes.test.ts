@@ -11,7 +11,6 @@ import type { JudgeWindow } from '../../../src/model/rule.ts';
 import {
   capture,
   causesOf,
-  detailsOf,
   foreign,
   linkRise,
   sampled,
@@ -20,6 +19,7 @@ import {
   window,
   type Counters,
 } from './evidence.ts';
+import { blackholeOf } from './lookups.ts';
 
 const traffic = { 'Ip.InReceives': 1000, 'Ip.OutRequests': 1000 };
 
@@ -84,6 +84,7 @@ test('IPv6 without a route: whose cause it is depends on whether the host forwar
           sysctl: settings({ 'net.ipv6.conf.all.forwarding': forwards }),
           drops: undefined,
           routes: undefined,
+          lookups: undefined,
         },
         window,
       ),
@@ -104,6 +105,7 @@ test('a router without a route: certain, and says when there is no default route
           sysctl: undefined,
           drops: undefined,
           routes: sampled(routes, routes),
+          lookups: undefined,
         },
         window,
       ),
@@ -121,7 +123,9 @@ test.each<[string, Counters, string | undefined]>([
   ['a total since boot', {}, undefined],
 ])('programs without a route: %s', (_, counters, severity) => {
   const snmp = snmpRise({ ...traffic, ...counters });
-  const [cause] = causesOf(noRouteOut.judge({ snmp, drops: undefined, routes: undefined }, window));
+  const [cause] = causesOf(
+    noRouteOut.judge({ snmp, drops: undefined, routes: undefined, lookups: undefined }, window),
+  );
   expect(cause && severityOf(cause)).toBe(severity);
   expect(cause?.beforeEvents).toBe(severity === undefined ? undefined : true);
 });
@@ -132,39 +136,25 @@ function blackhole(
   at: JudgeWindow = window,
   hasReasons = true,
 ) {
-  const route = {
-    type: 'blackhole',
-    kind: 'route',
-    family: 4,
-    destination: '198.51.100.0/24',
-    text: 'blackhole 198.51.100.0/24',
-  } as const;
-  const wide = { ...route, destination: '198.51.0.0/16', text: 'blackhole 198.51.0.0/16' };
-  const routes: Routes = {
-    failures: new Map(),
-    tables: { refusing: [wide, route], defaults: new Set() },
-  };
   const drops = capture(
     [{ reason: hasReasons ? 'NOT_SPECIFIED' : null, location: 'ip_error', packets: 200, ...drop }],
     hasReasons,
   );
   const snmp = snmpRise({ ...traffic, 'Ip.InDelivers': 900, ...counters });
-  return causesOf(blackholeRoute.judge({ drops, snmp, routes: sampled(routes, routes) }, at))[0];
+  const evidence = { drops, snmp, routes: undefined, lookups: undefined };
+  return causesOf(blackholeRoute.judge(evidence, at))[0];
 }
 
-test('the longest route that fits the dropped packets is named', () => {
-  const flows = [{ source: '10.0.0.1', destination: '198.51.100.7', packets: 200 }];
-  expect(blackhole(detailsOf({ topFlows: flows }))).toMatchObject({
-    confidence: 'certain',
-    packets: 200,
-    scope: { rule: 'blackhole 198.51.100.0/24' },
-    fixes: [{ steps: [{ argv: ['ip', '-4', 'route', 'del', 'blackhole', '198.51.100.0/24'] }] }],
-  });
-  const elsewhere = [{ source: '10.0.0.1', destination: '203.0.113.7', packets: 200 }];
-  expect(blackhole(detailsOf({ topFlows: elsewhere }))).toMatchObject({
-    confidence: 'likely',
-    scope: {},
-  });
+test('refusing routes are no proof: which of them it was is not told without the kernel', () => {
+  const routes: Routes = {
+    failures: new Map(),
+    tables: { refusing: [blackholeOf('198.51.100.0/24')], defaults: new Set() },
+  };
+  const drops = capture([{ location: 'ip_error', packets: 200 }]);
+  const evidence = { drops, snmp: snmpRise(traffic), routes: sampled(routes, routes) };
+  const [cause] = causesOf(blackholeRoute.judge({ ...evidence, lookups: undefined }, window));
+  expect(cause).toMatchObject({ confidence: 'likely', scope: {} });
+  expect(cause?.because.map(({ text }) => text)).toContain('blackhole 198.51.100.0/24');
 });
 
 test('refused on purpose: not the look-alikes with a reason of their own, not noise', () => {

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Link } from '../../../checks/link.ts';
+import type { Lookup, Lookups } from '../../../checks/lookups.ts';
 import rule from '../../../rules/ip/ip-rpfilter.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
 import type { CauseFinding } from '../../../src/model/rule.ts';
 import { capture, causesOf, linkRise, settings, snmpRise, window } from './evidence.ts';
+import { dropsOfLookups, lookupOf, NO_ROUTE, wayOut } from './lookups.ts';
 
 const counter = 'TcpExt.IPReversePathFilter';
 const key = (name: string) => `net.ipv4.conf.${name}.rp_filter`;
@@ -16,6 +18,7 @@ interface Case {
   /** Interfaces and what they received; null: could not be read. */
   readonly links?: Readonly<Record<string, Partial<Link>>> | null;
   readonly drops?: DropCapture | undefined;
+  readonly lookups?: Lookups | undefined;
 }
 
 function judge({
@@ -24,6 +27,7 @@ function judge({
   own = { eth0: 1 },
   links = { eth0: { rxPackets: 1000n } },
   drops,
+  lookups,
 }: Case): readonly CauseFinding[] {
   const values = Object.entries({ all, ...own }).map(([name, value]) => [key(name), value]);
   return causesOf(
@@ -34,6 +38,7 @@ function judge({
         link: links === null ? undefined : linkRise(links),
         drops,
         kernelLog: undefined,
+        lookups,
       },
       window,
     ),
@@ -169,4 +174,54 @@ test('a kernel without drop reasons: the counter alone is certain', () => {
   const [finding] = judge({ drops });
   expect(finding?.confidence).toBe('certain');
   expect(finding?.because.map(({ source }) => source)).not.toContain('skb:kfree_skb');
+});
+
+function refusedFlow(back: Lookup['wayBack'], lookup: Partial<Lookup> = {}) {
+  const answer = lookupOf({
+    source: '192.0.2.7',
+    destination: '10.0.0.1',
+    ...(back !== undefined && { wayBack: back }),
+    ...lookup,
+  });
+  const flows = dropsOfLookups([answer], 100);
+  return {
+    drops: capture([{ reason: 'IP_RPFILTER', packets: 100, ...flows }]),
+    lookups: { answers: [answer], policy: new Map() },
+  };
+}
+
+const command = 'ip route get 192.0.2.7 from 10.0.0.1';
+
+test('where the way back is, and which of two interfaces it was', () => {
+  const own = { eth0: 1, eth1: 1 };
+  const links = { eth0: { rxPackets: 900n }, eth1: { rxPackets: 900n } };
+  const back = { command, answer: wayOut('eth1', '10.1.0.1') };
+  const [finding] = judge({ own, links, ...refusedFlow(back) });
+  expect(finding?.scope).toEqual({ interface: 'eth0' });
+  expect(finding?.because).toContainEqual({
+    source: command,
+    text: 'packets from 192.0.2.7 came in on eth0, but the way back to 192.0.2.7 goes out on eth1 by 10.1.0.1',
+  });
+  expect(finding?.fixes.map(({ id }) => id)).toEqual(['loose-mode-eth0']);
+});
+
+test.each([1, 2])('no way back in mode %d: loose mode is no cure', (mode) => {
+  const flow = refusedFlow({ command, answer: NO_ROUTE });
+  const [finding] = judge({ own: { eth0: mode }, ...flow });
+  expect(finding?.because.map(({ text }) => text)).toContain(
+    'packets from 192.0.2.7 came in on eth0, and there is no way back to 192.0.2.7 (Network is unreachable)',
+  );
+  expect(finding?.means).toContain('no way back');
+  expect(finding?.fixes).toMatchObject([{ id: 'route-back-eth0', steps: [{ kind: 'manual' }] }]);
+});
+
+test('an answer that does not fit is no evidence', () => {
+  const [now] = judge(refusedFlow(undefined, { answer: wayOut('eth1') }));
+  expect(now?.because.map(({ text }) => text).join()).toContain(
+    'says nothing of the dropped packets',
+  );
+  const sameWay = { command, answer: wayOut('eth0') };
+  const [same] = judge(refusedFlow(sameWay));
+  expect(same?.because.map(({ source }) => source)).not.toContain(command);
+  expect(same?.fixes.map(({ id }) => id)).toEqual(['loose-mode-eth0']);
 });

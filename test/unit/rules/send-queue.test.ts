@@ -101,6 +101,38 @@ describe('qdisc-overlimit', () => {
     expect(cause?.means).toContain('htb');
   });
 
+  test('the class that dropped most of them is named; without one there is none to blame', () => {
+    const shaped = (...rises: readonly [bigint, bigint]) => {
+      const { first, last } = rising([
+        { kind: 'htb', handle: '1:' },
+        { dropped: 30n, packets: 70n },
+      ]);
+      const classes = (dropped: readonly [bigint, bigint]) =>
+        new Map([
+          [
+            'eth0',
+            ['1:10', '1:20'].map((id, index) => ({
+              id,
+              kind: 'htb',
+              settings: 'rate 100Kbit',
+              dropped: dropped[index] ?? 0n,
+            })),
+          ],
+        ]);
+      const before = [7n, 7n] as const;
+      return sampled(
+        { ...first, classes: classes(before) },
+        { ...last, classes: classes([before[0] + rises[0], before[1] + rises[1]]) },
+      );
+    };
+    const [cause] = judged(shaped(2n, 28n));
+    expect(cause?.scope).toEqual({ interface: 'eth0', rule: 'htb class 1:20' });
+    expect(cause?.because[1]?.text).toBe('28 of them in htb class 1:20 (rate 100Kbit)');
+    expect(cause?.means).toContain('its htb class 1:20 lets through (rate 100Kbit)');
+    const [shared] = judged(shaped(15n, 15n));
+    expect(shared?.scope).toEqual({ interface: 'eth0' });
+  });
+
   test('emulated loss is said to be', () => {
     const [cause] = judged(rising([{ kind: 'netem' }, { dropped: 5n, packets: 995n }]));
     expect(cause?.means).toContain('on purpose');

@@ -11,6 +11,7 @@ import type { KernelLog } from '../../../checks/kernel-log.ts';
 import type { Link, Links } from '../../../checks/link.ts';
 import { knownTemplates } from '../../../checks/nic-drivers.ts';
 import type { NfQueues } from '../../../checks/nfqueue.ts';
+import type { Lookup, Lookups } from '../../../checks/lookups.ts';
 import type { Neighbours } from '../../../checks/neighbours.ts';
 import type { Listener, Listeners } from '../../../checks/listeners.ts';
 import type { Netlink, NetlinkSocket } from '../../../checks/netlink.ts';
@@ -26,6 +27,7 @@ import { Sysctl } from '../../../checks/sysctl.ts';
 import type { Xfrm } from '../../../checks/xfrm.ts';
 import type { DropCapture } from '../../../src/model/drops.ts';
 import { linkOf } from './evidence.ts';
+import { policyOf } from './lookups.ts';
 
 const u32 = fc.bigInt({ min: 0n, max: 2n ** 32n - 1n });
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
@@ -221,6 +223,28 @@ function routes(): fc.Arbitrary<Routes> {
     { failures: everyName(u64, ['rt_cache.in_no_route']), tables },
     { requiredKeys: ['failures'] },
   );
+}
+
+function lookups(): fc.Arbitrary<Lookups> {
+  const answer = fc.oneof(
+    fc.record({ kind: fc.constant('route' as const), device: name, local: fc.boolean() }),
+    fc.record({
+      kind: fc.constant('error' as const),
+      error: fc.constantFrom('EINVAL' as const, 'ENETUNREACH' as const),
+      text: fc.string(),
+    }),
+  );
+  const lookup: fc.Arbitrary<Lookup> = fc.record({
+    family: fc.constantFrom(4 as const, 6 as const),
+    source: fc.constantFrom('10.0.0.9', '2001:db8::9'),
+    destination: fc.constantFrom('198.51.100.1', '2001:db8::1'),
+    interface: name,
+    command: fc.string(),
+    answer,
+    wayBack: fc.record({ command: fc.string(), answer }),
+    refusing: fc.constant([]),
+  });
+  return fc.record({ answers: fc.array(lookup), policy: fc.constant(policyOf()) });
 }
 
 function subnets(): fc.Arbitrary<Subnets> {
@@ -450,6 +474,7 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   'kernel-log': fc.constant<KernelLog>({ messages: [] }),
   'port-use': portUse(),
   qdisc: qdisc(),
+  lookups: lookups(),
   routes: routes(),
   snmp: snmp(),
   sockets: sockets(),

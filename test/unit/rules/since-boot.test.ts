@@ -32,7 +32,7 @@ function quietWindow(rules: readonly AnyRule[]): fc.Arbitrary<QuietWindow> {
     const value = sinceBoot[check.id];
     if (value === undefined) throw new Error(`no builder for the check ${check.id}`);
     const evidence = value.map((value) =>
-      ok(check.kind === 'watched' ? value : sampled(value, value)),
+      ok(check.kind === 'sampled' ? sampled(value, value) : value),
     );
     const failure = fc.constant(unread('absent', 'not here'));
     return [check.id, fc.oneof({ weight: 4, arbitrary: evidence }, failure)] as const;

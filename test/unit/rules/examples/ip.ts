@@ -1,5 +1,6 @@
 import { EtherType } from '../../../../src/model/drops.ts';
 import { detailsOf, dropped, linkRise, sampled, settings } from '../evidence.ts';
+import { blackholeOf, lookupOf, policyOf } from '../lookups.ts';
 import { kernelSays, traffic, type Example, type HostEvidence } from '../example.ts';
 
 const NOTHING_LEFT = { bytes: 4_194_304, datagrams: 1000, limitBytes: 4_194_304 };
@@ -161,7 +162,7 @@ export default [
     rule: 'blackhole-route',
     evidence: (packets) => ({
       drops: dropped('NOT_SPECIFIED', 'ip_error', packets, flow('198.51.100.1', packets)),
-      routes: refusing(),
+      lookups: refused(),
     }),
     causeFrom: MORE_THAN_STRAYS,
   },
@@ -190,17 +191,7 @@ export default [
   },
 ] satisfies readonly Example[];
 
-function refusing(): HostEvidence['routes'] {
-  const route = {
-    type: 'blackhole',
-    kind: 'route',
-    family: 4,
-    destination: '198.51.100.0/24',
-    text: 'blackhole 198.51.100.0/24',
-  } as const;
-  const routes = {
-    failures: new Map<string, bigint>(),
-    tables: { refusing: [route], defaults: new Set([4, 6] as const) },
-  };
-  return sampled(routes, routes);
+function refused(): HostEvidence['lookups'] {
+  const refusing = [blackholeOf('198.51.100.0/24')];
+  return { answers: [lookupOf({ refusing })], policy: policyOf() };
 }
