@@ -197,8 +197,8 @@ function withMatching(
   return { ...value, value: { ...value.value, matching } };
 }
 
-/** What has been counted by now. A rule that is gone since it was listed is left out. */
-function counted(listed: Listed, { packets, handles }: RuleCounters): Listed {
+/** What has been counted by now, and where chains are. A rule that is gone since it was listed is left out. */
+function counted(listed: Listed, { packets, handles, devices }: RuleCounters): Listed {
   const tables = listed.handles === undefined ? withHandles(listed, handles) : listed;
   const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
     if (entry.packets === null) return [entry];
@@ -207,7 +207,15 @@ function counted(listed: Listed, { packets, handles }: RuleCounters): Listed {
     // Most rules met nothing since: a copy of each would be 10 MB for 50,000.
     return [counted === entry.packets ? entry : { ...entry, packets: counted }];
   };
-  return { ...listed, rules: tables.rules.flatMap(now), policies: tables.policies.flatMap(now) };
+  const bound = (chain: FirewallPolicy): FirewallPolicy => {
+    const names = devices.get(`${chain.family} ${chain.table} ${chain.chain}`);
+    return names === undefined ? chain : { ...chain, devices: names };
+  };
+  return {
+    ...listed,
+    rules: tables.rules.flatMap(now),
+    policies: tables.policies.flatMap(now).map(bound),
+  };
 }
 
 /** Rules came in since they were listed. */

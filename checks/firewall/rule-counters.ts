@@ -12,6 +12,8 @@ export interface RuleCounters {
   readonly packets: ReadonlyMap<string, bigint>;
   /** The handles of the rules of each chain (`inet filter input`), in their order. */
   readonly handles: ReadonlyMap<string, readonly number[]>;
+  /** Those that a chain is bound to, `eth*` being all that start so. Absent: it is at no hook of a device. */
+  readonly devices: ReadonlyMap<string, readonly string[]>;
 }
 
 export async function readRuleCounters(view: View): Promise<Reading<RuleCounters>> {
@@ -25,12 +27,13 @@ export async function readRuleCounters(view: View): Promise<Reading<RuleCounters
 
 /**
  * A line for each chain, `{"family":"inet","table":"filter","chain":"input","policy":null,"rules":[[4,17],[5,"web"]]}`:
- * handles of rules, with packets, or the name of the counter object that has them, or null. Then one for each
- * such object: `{"family":"inet","table":"filter","counter":"web","packets":3}`.
+ * handles of rules, with packets, or the name of the counter object that has them, or null. At the hooks of devices
+ * `"devices":["eth0"]` as well. Then one for each such object: `{"family":"inet","table":"filter","counter":"web","packets":3}`.
  */
 export function parseRuleCounters(text: string): RuleCounters | undefined {
   const packets = new Map<string, bigint>();
   const handles = new Map<string, readonly number[]>();
+  const devices = new Map<string, readonly string[]>();
   const references: (readonly [key: string, object: string])[] = [];
   const objects = new Map<string, bigint>();
   try {
@@ -45,6 +48,12 @@ export function parseRuleCounters(text: string): RuleCounters | undefined {
       }
       const chain = `${table} ${textIn(entry, 'chain') ?? ''}`;
       if (isCount(entry.policy)) packets.set(policyKey(chain), BigInt(entry.policy));
+      if (isList(entry.devices)) {
+        devices.set(
+          chain,
+          entry.devices.filter((name) => typeof name === 'string'),
+        );
+      }
       const ofChain: number[] = [];
       for (const rule of isList(entry.rules) ? entry.rules : []) {
         const [handle, counted] = isList(rule) ? rule : [];
@@ -63,7 +72,7 @@ export function parseRuleCounters(text: string): RuleCounters | undefined {
     const counted = objects.get(object);
     if (counted !== undefined) packets.set(key, counted);
   }
-  return { packets, handles };
+  return { packets, handles, devices };
 }
 
 /** Above 2^53 it is rounded: that many packets take a fast NIC some years. */

@@ -102,6 +102,11 @@ export interface FirewallRule extends FirewallEntry {
 
 export interface FirewallPolicy extends FirewallEntry {
   readonly hook: Hook;
+  /**
+   * Devices at whose hook it is (ingress, egress), `eth*` being all that start so. Absent: not at such a hook, or
+   * netlink was not there to tell.
+   */
+  readonly devices?: readonly string[];
   /** Of the base chain; lower ones come first. Absent: of iptables. */
   readonly priority?: number;
   /** The chain translates addresses (type nat). Absent: it does not, or is one of iptables. */

@@ -105,7 +105,7 @@ function deleteCommand(entry: Exclude<Entry, { policy: unknown }>): string {
 }
 
 function exampleMatch({ entry }: Pick<Refuser, 'entry'>): string {
-  const isIpv6 = entry.family === 'ip6';
   if (entry.tool !== 'nft') return '-s ADDRESS -p udp --dport PORT';
-  return `${isIpv6 ? 'ip6' : 'ip'} saddr ADDRESS udp dport PORT`;
+  if (entry.family === 'arp') return 'arp saddr ip ADDRESS';
+  return `${entry.family === 'ip6' ? 'ip6' : 'ip'} saddr ADDRESS udp dport PORT`;
 }

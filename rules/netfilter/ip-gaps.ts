@@ -1,16 +1,22 @@
-import type { Hook } from '../../checks/firewall.ts';
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { EtherType } from '../../src/model/drops.ts';
+import { isOfIp, PLACES, type Place } from './match/places.ts';
 
-/** Packets of this namespace that got lost between two points of the IP layer, uncounted. */
+/** Packets of this namespace that got lost between two points, uncounted. */
 export interface Gap {
   readonly protocol: number;
-  /** Netfilter hooks that lie between the two points. */
-  readonly hooks: readonly Hook[];
+  /** Where packets meet rules between the two points. */
+  readonly places: readonly Place[];
   packets: number;
-  readonly text: string;
+  /** Absent: no counter tells of them, so `packets` is no bound, and none but rules that a flow meets are suspects. */
+  readonly text?: string;
+}
+
+/** Whatever rules refuse before, behind or beside the IP layer: at a device, in a bridge, of ARP. */
+export function besideIp(protocol: number): Gap {
+  return { protocol, places: PLACES.filter((place) => !isOfIp(place)), packets: Infinity };
 }
 
 /**
@@ -26,6 +32,8 @@ export interface Gap {
  * | output, postrouting        | OutRequests +50, OutDiscards +50, OutTransmits +0  | OutDiscards +50  |
  * | netdev ingress             | nothing                                            |                  |
  * | netdev egress              | all as if it had been sent                         |                  |
+ * | bridge, on the way in      | nothing                                            |                  |
+ * | bridge, on the way out     | all as if it had been sent                         |                  |
  *
  * So where OutTransmits exists, ForwDatagrams is counted before the forward hook, and elsewhere
  * after it. OutDiscards tells of UDP, ICMP and raw sockets only: TCP gets the error in ip_queue_xmit.
@@ -93,12 +101,12 @@ function gapsOf({ name, protocol, prefix, forwarded, inputErrors }: Version, snm
     : own('OutDiscards');
   // Told to the sender: these were local, not forwarded.
   const allLocal = counter(forwarded) === 0 || own('OutDiscards') >= lostOutward;
-  const outwardHooks: readonly Hook[] =
+  const outwardPlaces: readonly Place[] =
     countsTransmits && !allLocal ? ['forward', 'output', 'postrouting'] : ['output', 'postrouting'];
 
-  const gap = (hooks: readonly Hook[], packets: number, text: string): Gap => ({
+  const gap = (places: readonly Place[], packets: number, text: string): Gap => ({
     protocol,
-    hooks,
+    places,
     packets: Math.max(0, packets),
     text: `${Math.max(0, packets)} ${name} packets ${text}`,
   });
@@ -108,7 +116,7 @@ function gapsOf({ name, protocol, prefix, forwarded, inputErrors }: Version, snm
       lostInward,
       'came in, but were neither delivered, nor forwarded, nor counted as an error',
     ),
-    gap(outwardHooks, lostOutward, 'were to be sent or forwarded, but did not reach a device'),
+    gap(outwardPlaces, lostOutward, 'were to be sent or forwarded, but did not reach a device'),
     gap(
       ['egress'],
       countsTransmits ? own('OutDiscards') - Math.max(0, lostOutward) : 0,
@@ -120,7 +128,7 @@ function gapsOf({ name, protocol, prefix, forwarded, inputErrors }: Version, snm
 /** Packets that came in and vanished in the IP layer of this namespace without a counter of their own. */
 export function lostInward(snmp: Sampled<Snmp>, protocol: number): number {
   return ipGaps(snmp)
-    .filter((gap) => gap.protocol === protocol && gap.hooks.includes('prerouting'))
+    .filter((gap) => gap.protocol === protocol && gap.places.includes('prerouting'))
     .reduce((sum, { packets }) => sum + packets, 0);
 }
 
@@ -128,11 +136,11 @@ export function lostInward(snmp: Sampled<Snmp>, protocol: number): number {
 export function closeGaps(
   gaps: readonly Gap[],
   packets: number,
-  hooks: readonly Hook[],
+  places: readonly Place[],
   protocols: readonly number[],
 ): void {
   let left = packets;
-  for (const gap of gaps.filter((gap) => fits(gap, hooks, protocols))) {
+  for (const gap of gaps.filter((gap) => fits(gap, places, protocols))) {
     const taken = Math.min(left, gap.packets);
     gap.packets -= taken;
     left -= taken;
@@ -140,9 +148,9 @@ export function closeGaps(
 }
 
 /** @param protocols EtherTypes; empty: any. */
-export function fits(gap: Gap, hooks: readonly Hook[], protocols: readonly number[]): boolean {
+export function fits(gap: Gap, places: readonly Place[], protocols: readonly number[]): boolean {
   return (
-    hooks.some((hook) => gap.hooks.includes(hook)) &&
+    places.some((place) => gap.places.includes(place)) &&
     (protocols.length === 0 || protocols.includes(gap.protocol))
   );
 }

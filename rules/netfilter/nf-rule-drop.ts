@@ -27,11 +27,13 @@ import { bridgedRefusals, withoutBridged } from './bridged.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { conditionsMet, conditionText } from './match/condition-text.ts';
 import type { Flow } from './match/flows.ts';
+import { isOfIp } from './match/places.ts';
 import type { Suspect } from './match/suspects.ts';
 import {
   dropReason,
   dropSites,
   nameOf,
+  placesOf,
   protocolsOf,
   refusalsOf,
   sourceOf,
@@ -57,7 +59,7 @@ export default defineRule({
   explain: {
     see: 'Connections to a port time out (drop) or are refused at once (reject). On the host itself a program that sends gets EPERM ("Operation not permitted") when the rule is on the way out.',
     kernel:
-      'Rules of nftables and iptables-nft drop in `nft_do_chain` (on older kernels, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets. Which one it was, the BPF capture tells: its flows are matched against the rules (addresses, ports, interfaces, sets, maps), as far as a flow can answer them; connection state, limits and marks it cannot.',
+      'Rules of nftables and iptables-nft drop in `nft_do_chain` (on older kernels, and for iptables-legacy, in `nf_hook_slow`), with the reason `NETFILTER_DROP` for a rule, a reject and a chain policy alike. Conntrack and NAT failures use the same reason at `nf_hook_slow`, so the reason alone proves no rule; the counter of a rule does. Chain policies of nftables and rules without `counter` count nothing: they are deduced from drops that nothing else accounts for, as far as the IP counters of this namespace miss packets. Rules of a device (ingress, egress), a bridge or ARP drop in the same function, and no counter tells: they are deduced from drops that are known to be of this namespace. Which one it was, the BPF capture tells: its flows are matched against the rules (addresses, ports, interfaces, ARP, VLAN, sets, maps), as far as a flow can answer them; connection state, limits, marks and the MAC addresses of IP packets it cannot.',
     confirm:
       '`nft list ruleset` or `iptables-save -c` twice, and look which counter moved. For a rule without one: `nft insert rule … meta nftrace set 1`, then `nft monitor trace`.',
     fix: 'If the traffic is wanted, accept it in a rule before the one that drops, with the tool that owns the ruleset (ufw, firewalld, Docker …). It opens the firewall for what it matches. whydrop never changes a firewall.',
@@ -79,7 +81,11 @@ export default defineRule({
     const deduced =
       drops === undefined || snmp === undefined
         ? []
-        : deduceUncounted(refusals, { firewall: firewall.last, drops, snmp, conntrack });
+        : deduceUncounted(
+            refusals,
+            { firewall: firewall.last, drops, snmp, conntrack, link, sysctl },
+            window,
+          );
     return [
       ...named.map((refuser) => countedFinding(refuser, context)),
       ...(others.length === 0 ? [] : [othersFinding(others, context)]),
@@ -227,14 +233,19 @@ function trafficOf(
       (sum, name) => sum + rise(snmp.first.counters.get(name), snmp.last.counters.get(name)),
       0,
     );
-  const hooks = refusers.flatMap((refuser) => refuser.hooks);
-  if (hooks.every((hook) => hook === 'output' || hook === 'postrouting' || hook === 'egress')) {
+  const places = refusers.flatMap((refuser) => placesOf(refuser));
+  // What a bridge passes on, and ARP, nothing here counts.
+  if (!places.every((place) => isOfIp(place) || place === 'ingress' || place === 'egress'))
+    return {};
+  if (
+    places.every((place) => place === 'output' || place === 'postrouting' || place === 'egress')
+  ) {
     const sent = risen(['Ip.OutRequests', 'Ip6.OutRequests', 'Ip.ForwDatagrams']);
     return { traffic: { packets: sent, what: 'IP packets sent' } };
   }
   const received = risen(['Ip.InReceives', 'Ip6.InReceives']);
   // What an ingress hook refuses never comes to the IP layer's counters.
-  return hooks.includes('ingress')
+  return places.includes('ingress')
     ? { traffic: { packets: received + packets, what: 'packets received' } }
     : { traffic: { packets: received, what: 'IP packets received' } };
 }

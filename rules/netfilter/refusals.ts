@@ -9,6 +9,7 @@ import type {
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { EtherType, type DropCapture } from '../../src/model/drops.ts';
+import { placeOf, type Place } from './match/places.ts';
 
 /** A rule or a chain policy that refuses packets: drops them, or rejects them with an answer. */
 export interface Refuser {
@@ -63,9 +64,9 @@ function* refusers({ rules, policies }: Firewall): Iterable<Refuser> {
   }
 }
 
-/** Hooks at which it meets packets of the IP layer: those of a bridge or of ARP have the same names. */
-export function ipHooksOf({ entry, hooks }: Refuser): readonly Hook[] {
-  return entry.family === 'bridge' || entry.family === 'arp' ? [] : hooks;
+/** Where it meets packets. */
+export function placesOf({ entry, hooks }: Refuser): readonly Place[] {
+  return hooks.map((hook) => placeOf(entry, hook));
 }
 
 /** Of a bridge or a device: it meets frames before, or apart from, the IP layer. */
@@ -104,9 +105,10 @@ function protocolsOfFamily(family: Family): readonly number[] | undefined {
   }
 }
 
-/** Of a rule for both versions: `ip saddr …` can match IPv4 only. */
+/** Of a rule for all: `ip saddr …` can match IPv4 only. */
 function protocolsOfMatch(text: string): readonly number[] {
-  const match = text.replace(/ comment ".*"$/, '');
+  const match = text.replace(/ comment ".*"$/, '').replaceAll(/ != \S+/g, '');
+  if (/(^| )arp( |$)/.test(match)) return [EtherType.ARP];
   if (/(^| )(ip6|icmpv6|meta nfproto ipv6|meta protocol ip6)( |$)/.test(match)) {
     return [EtherType.IPv6];
   }

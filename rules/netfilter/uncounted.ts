@@ -1,19 +1,23 @@
 import type { Conntrack } from '../../checks/conntrack.ts';
 import type { Firewall } from '../../checks/firewall.ts';
+import type { Links } from '../../checks/link.ts';
 import type { Snmp } from '../../checks/snmp.ts';
+import type { Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
-import type { Claim } from '../../src/model/rule.ts';
+import type { Claim, JudgeWindow } from '../../src/model/rule.ts';
 import { conntrackRise } from './conntrack-rise.ts';
-import { closeGaps, fits, ipGaps } from './ip-gaps.ts';
+import { CALL_KEYS, meetsBridged } from './bridged.ts';
+import { besideIp, closeGaps, fits, ipGaps } from './ip-gaps.ts';
 import { addressTypes, flowsOf, type Flow, type Surroundings } from './match/flows.ts';
-import { groupBySuspects, type FlowLeft, type Suspect } from './match/suspects.ts';
-import { walkerOf } from './match/walk.ts';
+import type { InterfaceKind, Packet } from './match/packet.ts';
+import { flowLeft, groupBySuspects, type FlowLeft, type Suspect } from './match/suspects.ts';
+import { walkerOf, type Walker } from './match/walk.ts';
 import {
   dropReason,
   dropSites,
   HOOK_LOCATION,
-  ipHooksOf,
+  placesOf,
   protocolsOf,
   type Refusals,
   type Refuser,
@@ -27,7 +31,7 @@ export interface Deduction {
   readonly suspects: readonly Suspect[];
   readonly packets: number;
   readonly claims: readonly Claim[];
-  /** What the IP layer of this namespace misses. */
+  /** What the IP layer of this namespace misses. Empty: it does not come into it. */
   readonly gaps: readonly string[];
   /** Those that were held against the rules, as far as the capture tells flows apart. Absent: none was. */
   readonly flows?: readonly Flow[];
@@ -38,16 +42,20 @@ interface Evidence {
   readonly drops: DropCapture;
   readonly snmp: Sampled<Snmp>;
   readonly conntrack: Sampled<Conntrack> | undefined;
+  readonly link: Sampled<Links> | undefined;
+  readonly sysctl: Sampled<Sysctl> | undefined;
 }
 
 /**
  * Lays refused packets at the door of rules and policies without a counter: the captured drops that no
- * counter accounts for, as far as this namespace's IP layer misses packets at the hooks of such a rule.
- * Which one of several, each flow is asked: what cannot have refused it is no suspect.
+ * counter accounts for, as far as this namespace's IP layer misses packets at the hooks of such a rule, or it is a
+ * rule that the IP layer does not know of. Which one of several, each flow is asked: what cannot have refused it is no
+ * suspect.
  */
 export function deduceUncounted(
   { counted, uncounted }: Refusals,
-  { firewall, drops, snmp, conntrack }: Evidence,
+  { firewall, drops, snmp, conntrack, link, sysctl }: Evidence,
+  { severalNetns }: Pick<JudgeWindow, 'severalNetns'>,
 ): Deduction[] {
   const reason = dropReason(drops);
   const byConntrack = conntrackRise(conntrack, 'drop');
@@ -57,6 +65,7 @@ export function deduceUncounted(
   if (uncounted.length === 0 || !drops.drops.some((drop) => isRefused(drop))) return [];
 
   const walker = walkerOf(firewall);
+  const kindOf = (name: string) => kindOfInterface(link, name);
   const invalid = invalidPackets(conntrack);
   const possible = uncounted.filter(
     ({ entry }) =>
@@ -72,7 +81,7 @@ export function deduceUncounted(
     .map((refuser) => ({ ...refuser, protocols: protocolsOf(refuser) }))
     .sort((a, b) => a.hooks.length - b.hooks.length || b.protocols.length - a.protocols.length);
   for (const refuser of counters) {
-    closeGaps(gaps, refuser.packets, ipHooksOf(refuser), refuser.protocols);
+    closeGaps(gaps, refuser.packets, placesOf(refuser), refuser.protocols);
   }
 
   const deductions: Deduction[] = [];
@@ -83,40 +92,53 @@ export function deduceUncounted(
       (drop) => drop.location === location && drop.reason === reason,
     );
     let left = unaccounted(events, countersHere) - (location === HOOK_LOCATION ? byConntrack : 0);
-    for (const protocol of new Set(gaps.map((gap) => gap.protocol))) {
+    for (const protocol of new Set(events.map((drop) => drop.protocol))) {
       const ofProtocol = events.filter((drop) => drop.protocol === protocol);
       let leftOfProtocol = unaccounted(
         ofProtocol,
         countersHere.filter(({ protocols }) => protocols.length === 1 && protocols[0] === protocol),
       );
+      if (left <= 0 || leftOfProtocol <= 0) continue;
       const typesOf = addressTypes(protocol, firewall.matching?.addresses);
-      const flows = flowsLeft(ofProtocol, { typesOf, invalid });
-      for (const gap of gaps.filter((gap) => gap.protocol === protocol)) {
-        const isHere = (refuser: Refuser) => fits(gap, ipHooksOf(refuser), protocolsOf(refuser));
-        const suspects = suspectsHere.filter((refuser) => isHere(refuser));
-        let leftOfGap = Math.min(left, leftOfProtocol, gap.packets);
-        if (suspects.length === 0 || leftOfGap <= 0) continue;
-        const groups = groupBySuspects(flows, {
-          hooks: gap.hooks,
+      const flows = flowsLeft(ofProtocol, { typesOf, invalid, kindOf, severalNetns }, walker);
+      // Rules for IP that do not count may then have refused what a bridge passes on.
+      const isHanded =
+        sysctl?.last.number(CALL_KEYS.get(protocol) ?? '') === 1 &&
+        suspectsHere.some((refuser) => meetsBridged(refuser));
+      const groups = groupBySuspects([
+        ...gaps
+          .filter((gap) => gap.protocol === protocol)
+          .map((gap) => {
+            const isHere = (refuser: Refuser) => fits(gap, placesOf(refuser), protocolsOf(refuser));
+            return {
+              gap,
+              flows,
+              suspects: suspectsHere.filter((refuser) => isHere(refuser)),
+              counters: countersHere.filter((refuser) => isHere(refuser)),
+            };
+          }),
+        {
+          gap: besideIp(protocol),
+          flows: flows.filter(({ flow }) => isBesideIp(flow.packet, isHanded)),
+          suspects: suspectsHere.filter(({ entry }) => entry.backend === 'nftables'),
+          counters: countersHere,
+        },
+      ]);
+      for (const { gap, suspects, flows, matched } of groups) {
+        const open = flows.filter((flow) => flow.left > 0);
+        const taken = takePackets(open, Math.min(left, leftOfProtocol, gap.packets));
+        const packets = [...taken.values()].reduce((sum, count) => sum + count, 0);
+        if (packets === 0) continue;
+        left -= packets;
+        leftOfProtocol -= packets;
+        gap.packets -= packets;
+        deductions.push({
           suspects,
-          counters: countersHere.filter((refuser) => isHere(refuser)),
-          walker,
+          packets,
+          claims: [...taken].map(([drop, count]) => ({ ...claimOf(drop), packets: count })),
+          gaps: gap.text === undefined ? [] : [gap.text],
+          ...(matched && { flows: open.map(({ flow }) => flow) }),
         });
-        for (const group of groups) {
-          const taken = takePackets(group.flows, leftOfGap);
-          const packets = [...taken.values()].reduce((sum, count) => sum + count, 0);
-          if (packets === 0) continue;
-          left -= packets;
-          leftOfProtocol -= packets;
-          leftOfGap -= packets;
-          deductions.push({
-            suspects: group.suspects,
-            packets,
-            claims: [...taken].map(([drop, count]) => ({ ...claimOf(drop), packets: count })),
-            gaps: [gap.text],
-            ...(group.matched && { flows: group.flows.map(({ flow }) => flow) }),
-          });
-        }
       }
     }
   }
@@ -124,12 +146,32 @@ export function deduceUncounted(
 }
 
 /** The flows that the capture knows come first, busiest first. */
-function flowsLeft(drops: readonly DropCount[], surroundings: Surroundings): readonly FlowLeft[] {
-  const isKnown = ({ flow }: FlowLeft) => Number(flow.flow !== undefined);
+function flowsLeft(
+  drops: readonly DropCount[],
+  surroundings: Surroundings,
+  walker: Walker | undefined,
+): readonly FlowLeft[] {
+  const isKnown = ({ flow }: Flow) => Number(flow !== undefined);
   return drops
     .flatMap((drop) => flowsOf(drop, surroundings))
-    .map((flow) => ({ flow, left: flow.packets }))
-    .sort((a, b) => isKnown(b) - isKnown(a) || b.left - a.left);
+    .sort((a, b) => isKnown(b) - isKnown(a) || b.packets - a.packets)
+    .map((flow) => flowLeft(flow, walker));
+}
+
+/** @param isHanded bridged frames are handed to rules for IP that do not count */
+function isBesideIp({ isHere, interfaceKind }: Packet, isHanded: boolean): boolean {
+  return isHere && !(isHanded && (interfaceKind ?? 'bridge port') === 'bridge port');
+}
+
+function kindOfInterface(
+  link: Sampled<Links> | undefined,
+  name: string,
+): InterfaceKind | undefined {
+  const found = link?.last.interfaces.get(name);
+  // Without iproute2 neither this nor its kind is known.
+  if (found?.xdp === undefined) return undefined;
+  if (found.portKind === 'bridge') return 'bridge port';
+  return found.kind === 'bridge' ? 'bridge' : 'other';
 }
 
 /** How many were taken, by kind of drop. */

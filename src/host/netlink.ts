@@ -137,10 +137,15 @@ function typeAt(data: Buffer, at: number): number {
   return data.readUInt16LE(at + 2) & 0x3fff;
 }
 
-/** Without the NUL at its end. Empty: no such attribute. */
+/** Empty: no such attribute. */
 export function textIn(message: Span, type: number): string {
   const value = attributeIn(message, type);
-  return value === undefined ? '' : value.data.toString('utf8', value.start, value.end - 1);
+  return value === undefined ? '' : textOf(value);
+}
+
+/** What an attribute is, without the NUL at its end. */
+export function textOf({ data, start, end }: Span): string {
+  return data.toString('utf8', start, end - 1);
 }
 
 /** Numbers of netfilter are big-endian. */

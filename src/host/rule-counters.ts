@@ -7,6 +7,7 @@ import {
   openNetlink,
   textAttribute,
   textIn,
+  textOf,
   type Netlink,
   type Span,
 } from './netlink.ts';
@@ -38,7 +39,9 @@ const NF_TABLES = 10 << 8;
 const GET = { chain: NF_TABLES | 4, rule: NF_TABLES | 7, object: NF_TABLES | 19 } as const;
 /** struct nfgenmsg: family, version, resource. */
 const GENERIC_BYTES = 4;
-const CHAIN = { table: 1, name: 3, use: 6, counters: 8 } as const;
+const CHAIN = { table: 1, name: 3, hook: 4, use: 6, counters: 8 } as const;
+const HOOK_DEVICES = 4;
+const DEVICE = { name: 1, prefix: 2 } as const;
 const RULE = { table: 1, chain: 2, handle: 3, expressions: 4 } as const;
 const OBJECT = { table: 1, name: 2, type: 3, data: 4 } as const;
 const COUNTER_OBJECT = 1;
@@ -70,6 +73,8 @@ interface ChainLine {
   readonly table: string;
   readonly chain: string;
   readonly policy: number | null;
+  /** Absent: it is bound to none. */
+  readonly devices?: readonly string[];
   readonly rules: RuleCount[];
 }
 
@@ -88,11 +93,13 @@ async function linesFrom(netlink: Netlink): Promise<readonly (ChainLine | Counte
     const chain = attributesOf(message);
     const [table, name] = [textIn(chain, CHAIN.table), textIn(chain, CHAIN.name)];
     const use = numberIn(chain, CHAIN.use) ?? 0;
+    const devices = devicesIn(attributeIn(chain, CHAIN.hook));
     const line = {
       family: familyOf(message),
       table,
       chain: name,
       policy: packetsIn(attributeIn(chain, CHAIN.counters)),
+      ...(devices.length > 0 && { devices }),
       rules: [],
     };
     chains.set(keyOf(message, table, name), line);
@@ -144,6 +151,14 @@ function familyOf({ data, start }: Span): string {
 
 function keyOf(message: Span, table: string, chain: string): string {
   return `${familyOf(message)} ${table}\n${chain}`;
+}
+
+/** Of a chain at the hooks of devices, which nft 1.0.6 does not list in JSON: their names, or `eth*` for all that start so. */
+function devicesIn(hook: Span | undefined): readonly string[] {
+  const devices = hook === undefined ? undefined : attributeIn(hook, HOOK_DEVICES);
+  return [...(devices === undefined ? [] : attributesIn(devices))].map((device) =>
+    device.type === DEVICE.prefix ? `${textOf(device)}*` : textOf(device),
+  );
 }
 
 /** Its handle, and what its last counter says or the name of the counter object that it uses last. */

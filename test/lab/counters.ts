@@ -32,6 +32,12 @@ export async function rxDropped(netns: string, iface: string): Promise<number> {
   return link?.stats64.rx.dropped ?? Number.NaN;
 }
 
+/** What the first rule with a counter met, by nft. */
+export async function nftCounted(netns: string, chain: string): Promise<number> {
+  const text = await inside(netns, `nft list chain ${chain}`);
+  return Number(/counter packets (\d+)/.exec(text)?.[1] ?? Number.NaN);
+}
+
 /** All that was lost on its way from the sender to the program: what it sent less what UDP delivered. */
 export async function notDelivered({ a, b }: Pair): Promise<number> {
   const received = (await nstat(b, 'UdpInDatagrams')) + (await nstat(b, 'UdpNoPorts'));

@@ -23,6 +23,8 @@ test.skipIf(missing !== null)('netlink tells of each rule what nft tells', async
       'add rule inet t input icmp type echo-request counter name mine',
       `add rule inet t input ip saddr ${SENDER} counter counter`,
       'add rule inet t input tcp dport 1 drop',
+      'add table netdev t',
+      'add chain netdev t ingress { type filter hook ingress devices = { lo, vb } priority 0; }',
     ];
     await inside(pair.b, 'nft -f -', `${rules.join('\n')}\n`);
     await inside(pair.b, 'iptables-nft -P FORWARD DROP');
@@ -31,6 +33,9 @@ test.skipIf(missing !== null)('netlink tells of each rule what nft tells', async
     const small = await comparison();
     expect(small.told).toEqual(small.listed);
     expect(small.told).toContainEqual(['nftables inet t input handle 3', 3n]);
+    expect([...small.devices].map(([chain, names]) => [chain, names.toSorted()])).toEqual([
+      ['netdev t ingress', ['lo', 'vb']],
+    ]);
 
     const more = Array.from({ length: MANY_RULES }, (_, index) => [
       ...(index % 1000 === 0 ? [`add chain inet t part${index}`] : []),
@@ -59,6 +64,7 @@ test.skipIf(missing !== null)('netlink tells of each rule what nft tells', async
       ]),
     );
     return {
+      devices: counters.devices,
       told: [...counters.handles].flatMap(([chain, handles]) =>
         handles.map((handle) => {
           const key = `nftables ${chain} handle ${handle}`;

@@ -7,6 +7,7 @@ import type {
   Value,
 } from '../../../checks/firewall.ts';
 import type { Packet } from './packet.ts';
+import { placeOf } from './places.ts';
 import { nameInTable, outcomeOf } from './statements.ts';
 
 /** Elements of a set that are shown. */
@@ -50,10 +51,11 @@ function elementMet(
   const { operator, right } = match;
   const [hook] = rule.hooks;
   if (operator !== '==' || !('set' in right) || hook === undefined) return undefined;
+  const place = placeOf(rule, hook);
   return sets.get(nameInTable(rule, right.set))?.elements.find((element) => {
     const { passes } = outcomeOf(
       { ...match, right: [element] },
-      { ...packet, hook },
+      { ...packet, place },
       () => undefined,
     );
     return passes === 'yes';

@@ -1,7 +1,8 @@
-import type { Hook, Value } from '../../../checks/firewall.ts';
+import type { Value } from '../../../checks/firewall.ts';
 import { EtherType } from '../../../src/model/drops.ts';
 import { amongMany, isWithin, type Names, type Quantity } from './intervals.ts';
 import type { PacketAtHook } from './packet.ts';
+import { deviceAt, isOfIp } from './places.ts';
 import type { Truth } from './truth.ts';
 
 /** An expression of nftables that a captured flow can answer. */
@@ -27,6 +28,9 @@ const ICMP = 1;
 const ICMPV6 = 58;
 const SCTP = 132;
 const DCCP = 33;
+const VLAN = 0x8100;
+const PROVIDER_VLAN = 0x88a8;
+const PPPOE_SESSION = 0x8864;
 /** Behind these comes another header, and we know one only. */
 const IPV6_EXTENSIONS: ReadonlySet<number> = new Set([0, 43, 44, 51, 60, 135]);
 
@@ -51,6 +55,18 @@ const ETHER_TYPES = new Map<string, number>([
   ['ip', EtherType.IPv4],
   ['ip6', EtherType.IPv6],
   ['arp', EtherType.ARP],
+  ['vlan', VLAN],
+  ['8021q', VLAN],
+  ['8021ad', PROVIDER_VLAN],
+]);
+const ARP_OPERATIONS = new Map([
+  ['request', 1],
+  ['reply', 2],
+  ['rrequest', 3],
+  ['rreply', 4],
+  ['inrequest', 8],
+  ['inreply', 9],
+  ['nak', 10],
 ]);
 /** NFPROTO_IPV4 and NFPROTO_IPV6. */
 const NF_PROTOCOLS = new Map([
@@ -123,27 +139,40 @@ function oneOf(read: (packet: PacketAtHook) => ReadonlySet<string>): Field {
   };
 }
 
-/** An interface, by name; `eth*` is any that starts so. */
-function device(hooks: readonly Hook[]): Field {
+/** An interface, by name. Where a hook has none, its name is empty, and its number 0 (nft_meta_get_eval). */
+function device(direction: 'in' | 'out'): Field {
   return {
     has: always,
-    is(value, { interface: name, hook }) {
-      if (name === undefined || typeof value !== 'string' || !hooks.includes(hook)) {
-        return 'unknown';
-      }
-      // A star that is meant as such comes with a backslash.
-      const [, prefix] = /^(.*[^\\])\*$/.exec(value) ?? [];
-      return (prefix === undefined ? name === value : name.startsWith(prefix)) ? 'yes' : 'no';
+    is(value, { interface: name, place }) {
+      const told = deviceAt(place, direction);
+      if (told === 'none') return 'no';
+      return told === 'untold' || name === undefined || typeof value !== 'string'
+        ? 'unknown'
+        : isNamed(name, value);
     },
   };
 }
 
-const isVersion =
-  (etherType: number) =>
-  (packet: PacketAtHook): Truth =>
-    packet.etherType === etherType ? 'yes' : 'no';
-const isIpv4 = isVersion(EtherType.IPv4);
-const isIpv6 = isVersion(EtherType.IPv6);
+/** @param wanted as nft writes it: `eth*` is any that starts so */
+export function isNamed(name: string, wanted: string): 'yes' | 'no' {
+  // A star that is meant as such comes with a backslash.
+  const [, prefix] = /^(.*[^\\])\*$/.exec(wanted) ?? [];
+  return (prefix === undefined ? name === wanted : name.startsWith(prefix)) ? 'yes' : 'no';
+}
+
+/** What is behind the tag, or within the session, the capture does not tell. */
+const WRAPPED: ReadonlySet<number> = new Set([VLAN, PROVIDER_VLAN, PPPOE_SESSION]);
+
+const isOfType =
+  (...etherTypes: readonly number[]) =>
+  ({ etherType }: PacketAtHook): Truth => {
+    if (etherTypes.includes(etherType)) return 'yes';
+    return WRAPPED.has(etherType) ? 'unknown' : 'no';
+  };
+const isIpv4 = isOfType(EtherType.IPv4);
+const isIpv6 = isOfType(EtherType.IPv6);
+const isIp = isOfType(EtherType.IPv4, EtherType.IPv6);
+const isArp = isOfType(EtherType.ARP);
 
 function transport({ ipProtocol }: PacketAtHook): number | undefined {
   return ipProtocol !== undefined && IPV6_EXTENSIONS.has(ipProtocol) ? undefined : ipProtocol;
@@ -152,7 +181,7 @@ function transport({ ipProtocol }: PacketAtHook): number | undefined {
 function carries(...protocols: readonly number[]): Field['has'] {
   return (packet) => {
     const protocol = transport(packet);
-    if (protocol === undefined) return 'unknown';
+    if (protocol === undefined) return isIp(packet) === 'no' ? 'no' : 'unknown';
     return protocols.includes(protocol) ? 'yes' : 'no';
   };
 }
@@ -165,9 +194,27 @@ function ports(name: string, ...protocols: readonly number[]): readonly [string,
   ];
 }
 
-/** Where a packet is before, and after, it has got the interface by which it leaves (nf_hook_state). */
-const inward = device(['ingress', 'prerouting', 'input', 'forward']);
-const outward = device(['output', 'postrouting', 'egress']);
+const inward = device('in');
+const outward = device('out');
+
+/** NFPROTO_* of the IP layer; at the hooks of devices, bridges and ARP it is theirs. */
+function nfProtocol({ etherType, place }: PacketAtHook): number | undefined {
+  if (!isOfIp(place)) return undefined;
+  return etherType === EtherType.IPv6 ? 10 : 2;
+}
+
+function hasTag({ vlan }: PacketAtHook): Truth {
+  return vlan !== undefined && vlan > 0 ? 'yes' : 'unknown';
+}
+
+function tagOf({ etherType, vlan }: PacketAtHook): number | undefined {
+  return vlan === 0 && WRAPPED.has(etherType) ? undefined : vlan;
+}
+
+/** As in the frame, where a tag has a type of its own (nft_payload_copy_vlan). */
+function frameType({ etherType, vlan }: PacketAtHook): number | undefined {
+  return vlan === 0 ? etherType : undefined;
+}
 
 const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['ip saddr', number(isIpv4, (packet) => packet.source)],
@@ -176,11 +223,8 @@ const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['ip6 saddr', number(isIpv6, (packet) => packet.source)],
   ['ip6 daddr', number(isIpv6, (packet) => packet.destination)],
   ['meta protocol', number(always, (packet) => packet.etherType, ETHER_TYPES)],
-  [
-    'meta nfproto',
-    number(always, ({ etherType }) => (etherType === EtherType.IPv6 ? 10 : 2), NF_PROTOCOLS),
-  ],
-  ['meta l4proto', number(always, transport, PROTOCOLS)],
+  ['meta nfproto', number(always, nfProtocol, NF_PROTOCOLS)],
+  ['meta l4proto', number(isIp, transport, PROTOCOLS)],
   ...ports('tcp', TCP),
   ...ports('udp', UDP),
   ...ports('sctp', SCTP),
@@ -190,6 +234,13 @@ const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['icmp code', number(carries(ICMP), (packet) => packet.icmp?.code)],
   ['icmpv6 type', number(carries(ICMPV6), (packet) => packet.icmp?.type, ICMPV6_TYPES)],
   ['icmpv6 code', number(carries(ICMPV6), (packet) => packet.icmp?.code)],
+  ['arp operation', number(isArp, (packet) => packet.arpOperation, ARP_OPERATIONS)],
+  ['arp saddr ip', number(isArp, (packet) => packet.source)],
+  ['arp daddr ip', number(isArp, (packet) => packet.destination)],
+  ['ether saddr', number(always, (packet) => packet.macs?.source)],
+  ['ether daddr', number(always, (packet) => packet.macs?.destination)],
+  ['ether type', number(always, frameType, ETHER_TYPES)],
+  ['vlan id', number(hasTag, tagOf)],
   ['iif', inward],
   ['iifname', inward],
   ['oif', outward],

@@ -1,7 +1,8 @@
-import type { Hook, LocalAddresses, Prefix } from '../../../checks/firewall.ts';
+import type { LocalAddresses, Prefix } from '../../../checks/firewall.ts';
 import { EtherType, type DropCount, type DropFlow } from '../../../src/model/drops.ts';
-import { amongMany, parseAddress, type Quantity } from './intervals.ts';
-import type { Packet } from './packet.ts';
+import { amongMany, parseAddress, parseMac, type Quantity } from './intervals.ts';
+import type { InterfaceKind, Packet } from './packet.ts';
+import { PLACES, type Place } from './places.ts';
 
 /** Dropped packets of which the same is known. */
 export interface Flow {
@@ -18,21 +19,31 @@ export interface Surroundings {
   readonly typesOf: (address: Quantity | undefined) => ReadonlySet<string>;
   /** Packets that connection tracking called invalid. Undefined: not known. */
   readonly invalid: number | undefined;
+  /** By name. Undefined: not known. */
+  readonly kindOf: (name: string) => InterfaceKind | undefined;
+  readonly severalNetns: boolean;
 }
 
 /** Of a flow's packets, so few may be invalid without the flow being so: a host has some in every window. */
 const INVALID_SHARE = 0.01;
 
 /** All packets of a kind of drop: its busiest flows, and the rest of it. */
-export function flowsOf(drop: DropCount, { typesOf, invalid }: Surroundings): readonly Flow[] {
+export function flowsOf(
+  drop: DropCount,
+  { typesOf, invalid, kindOf, severalNetns }: Surroundings,
+): readonly Flow[] {
   const { details, protocol, packets } = drop;
+  const name = details?.interface ?? undefined;
+  const interfaceKind = name === undefined ? undefined : kindOf(name);
   const of = (count: number): Packet => ({
     etherType: protocol,
     ctStates: ctStates(count, invalid),
     sourceTypes: typesOf(undefined),
     destinationTypes: typesOf(undefined),
     ...(details !== undefined && details.ipProtocol !== null && { ipProtocol: details.ipProtocol }),
-    ...(details !== undefined && details.interface !== null && { interface: details.interface }),
+    ...(name !== undefined && { interface: name }),
+    ...(interfaceKind !== undefined && { interfaceKind }),
+    isHere: details === undefined ? !severalNetns : name !== undefined,
   });
   const known = (details?.topFlows ?? []).map((flow): Flow => {
     const [source, destination] = [parseAddress(flow.source), parseAddress(flow.destination)];
@@ -42,7 +53,7 @@ export function flowsOf(drop: DropCount, { typesOf, invalid }: Surroundings): re
       packets: flow.packets,
       packet: {
         ...of(flow.packets),
-        ...headerOf(flow),
+        ...headersOf(flow),
         ...(source !== undefined && { source }),
         ...(destination !== undefined && { destination }),
         sourceTypes: typesOf(source),
@@ -54,8 +65,18 @@ export function flowsOf(drop: DropCount, { typesOf, invalid }: Surroundings): re
   return rest > 0 ? [...known, { drop, packets: rest, packet: of(rest) }] : known;
 }
 
-function headerOf({ ports, icmp }: DropFlow): Pick<Packet, 'ports' | 'icmp'> {
-  return { ...(ports !== undefined && { ports }), ...(icmp !== undefined && { icmp }) };
+function headersOf(
+  flow: DropFlow,
+): Pick<Packet, 'ports' | 'icmp' | 'arpOperation' | 'vlan' | 'macs'> {
+  const { ports, icmp, arpOperation, vlan = 0 } = flow;
+  const [source, destination] = [parseMac(flow.source), parseMac(flow.destination)];
+  return {
+    ...(ports !== undefined && { ports }),
+    ...(icmp !== undefined && { icmp }),
+    ...(arpOperation !== undefined && { arpOperation }),
+    ...(source !== undefined && destination !== undefined && { macs: { source, destination } }),
+    vlan,
+  };
 }
 
 const CT_STATES = ['new', 'established', 'related', 'untracked'];
@@ -94,8 +115,11 @@ function versionOf(value: string | Prefix): number {
   return text.includes(':') ? EtherType.IPv6 : EtherType.IPv4;
 }
 
-/** Hooks where such packets can have been, by whose addresses they have there. */
-export function hooksOf({ sourceTypes, destinationTypes }: Packet): readonly Hook[] {
+/** Where such packets can have been, by what their interface is, and whose addresses they have there. */
+export function placesOf(packet: Packet): readonly Place[] {
+  const { etherType, interfaceKind, sourceTypes, destinationTypes } = packet;
+  const isIp = etherType === EtherType.IPv4 || etherType === EtherType.IPv6;
+  const isArp = etherType === EtherType.ARP;
   const toUs = OURS.some((type) => destinationTypes.has(type));
   const toOthers =
     destinationTypes.has('multicast') || OTHERS.some((type) => destinationTypes.has(type));
@@ -103,11 +127,27 @@ export function hooksOf({ sourceTypes, destinationTypes }: Packet): readonly Hoo
   const fromOthers = [...OURS, ...OTHERS].some((type) => type !== 'local' && sourceTypes.has(type));
   const cameIn = toUs || fromOthers;
   const goesOut = fromUs || toOthers;
-  return [
-    ...(cameIn ? (['ingress', 'prerouting'] as const) : []),
-    ...(toUs ? (['input'] as const) : []),
-    ...(fromOthers && toOthers ? (['forward'] as const) : []),
-    ...(fromUs ? (['output'] as const) : []),
-    ...(goesOut ? (['postrouting', 'egress'] as const) : []),
-  ];
+  // In the IP layer and to ARP no packet has a bridge port for its device; and what a bridge passes on may be anybody's.
+  const isPort = interfaceKind === 'bridge port';
+  const isBridged = isPort || interfaceKind === undefined;
+  const isAtIp = isIp && !isPort;
+  const isAtArp = isArp && !isPort;
+  const isPossible: Readonly<Record<string, boolean>> = {
+    ingress: !isIp || isBridged || cameIn,
+    'bridge prerouting': isBridged,
+    // What it takes for itself; but LLDP and the like, which no bridge passes on, still have the port (br_handle_frame).
+    'bridge input': isPort ? !isIp && !isArp : interfaceKind !== 'other',
+    'arp input': isAtArp,
+    prerouting: isAtIp && cameIn,
+    input: isAtIp && toUs,
+    forward: isAtIp && fromOthers && toOthers,
+    output: isAtIp && fromUs,
+    postrouting: isAtIp && goesOut,
+    'arp output': isAtArp,
+    'bridge forward': isBridged,
+    'bridge output': isBridged,
+    'bridge postrouting': isBridged,
+    egress: !isIp || isBridged || goesOut,
+  } satisfies Partial<Record<Place, boolean>>;
+  return PLACES.filter((place) => isPossible[place]);
 }

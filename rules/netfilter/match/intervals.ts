@@ -1,7 +1,7 @@
 import type { Atom, Value } from '../../../checks/firewall.ts';
 import type { Truth } from './truth.ts';
 
-/** A port, a protocol, an IPv4 address; an IPv6 address is a bigint. */
+/** A port, a protocol, an IPv4 or MAC address; an IPv6 address is a bigint. */
 export type Quantity = number | bigint;
 
 interface Interval {
@@ -80,12 +80,21 @@ function networkOf(address: Quantity | undefined, bits: number): Interval | unde
 }
 
 function quantityOf(atom: Atom, names: Names): Quantity | undefined {
-  return typeof atom === 'number' ? atom : (names.get(atom) ?? parseAddress(atom));
+  return typeof atom === 'number'
+    ? atom
+    : (names.get(atom) ?? parseAddress(atom) ?? parseMac(atom));
 }
 
 /** `10.0.0.1`, `2001:db8::1`, `::ffff:10.0.0.1`. Undefined: no address. */
 export function parseAddress(text: string): Quantity | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
+}
+
+/** `02:00:00:00:00:01`. Undefined: no address of Ethernet. */
+export function parseMac(text: string): number | undefined {
+  return /^(?:[\da-f]{2}:){5}[\da-f]{2}$/i.test(text)
+    ? Number.parseInt(text.replaceAll(':', ''), 16)
+    : undefined;
 }
 
 function parseIpv4(text: string): number | undefined {

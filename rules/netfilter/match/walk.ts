@@ -3,24 +3,27 @@ import type {
   Firewall,
   FirewallPolicy,
   FirewallRule,
-  Hook,
   Matching,
   Statement,
   Way,
 } from '../../../checks/firewall.ts';
 import { EtherType } from '../../../src/model/drops.ts';
+import { isNamed } from './fields.ts';
 import type { Packet, PacketAtHook } from './packet.ts';
+import { isOfIp, placeOf, PLACES, type Place } from './places.ts';
 import { nameInTable, outcomeOf, workOf, type SetOf } from './statements.ts';
+import { some, type Truth } from './truth.ts';
 
 /** A rule or policy that may have refused a packet. */
 export interface Candidate {
   readonly entry: FirewallRule | FirewallPolicy;
+  readonly place: Place;
   /** What the capture does not tell, in the rule and on the way to it. Empty: it refuses what comes to it. */
   readonly undecided: readonly Statement[];
 }
 
-/** The rules and policies that may have refused a packet at one of these hooks. Undefined: too much work by now. */
-export type Walker = (packet: Packet, hooks: readonly Hook[]) => readonly Candidate[] | undefined;
+/** The rules and policies that may have refused a packet in one of these places. Undefined: too much work by now. */
+export type Walker = (packet: Packet, places: readonly Place[]) => readonly Candidate[] | undefined;
 
 /** Statements and elements looked at in one report: half a second of work, or so. */
 const STEPS = 2_000_000;
@@ -40,17 +43,20 @@ export function walkerOf(
   const ruleset = new Ruleset(rules, matching, steps);
   const bases = policies
     .filter(({ backend }) => backend === 'nftables')
-    .sort((a, b) => HOOKS.indexOf(a.hook) - HOOKS.indexOf(b.hook) || priorityOf(a) - priorityOf(b));
+    .sort((a, b) => orderOf(a) - orderOf(b) || priorityOf(a) - priorityOf(b));
   const translates = policies.some((chain) => chain.translates === true || chain.table === 'nat');
 
-  return (packet, hooks) => {
+  return (packet, places) => {
     const found = new Map<string, Candidate>();
     const refusing: FirewallPolicy[] = [];
     for (const base of bases) {
-      const isMet = hooks.includes(base.hook) && sees(base.family, packet);
-      if (!isMet || refusing.some((earlier) => isBefore(earlier, base, translates))) continue;
+      const meets = places.includes(placeOf(base, base.hook)) ? sees(base, packet) : 'no';
+      if (meets === 'no' || refusing.some((earlier) => isBefore(earlier, base, translates))) {
+        continue;
+      }
       const walk = new Walk(ruleset, packetAt(base, packet), found);
-      if (walk.refusesForSure(base)) refusing.push(base);
+      const undecided = meets === 'yes' ? [] : [boundTo(base)];
+      if (walk.refusesForSure(base, undecided)) refusing.push(base);
     }
     return ruleset.stepsLeft < 0 ? undefined : [...found.values()];
   };
@@ -60,52 +66,67 @@ export function walkerOf(
 const TRACKING = -200;
 
 /** Before connection tracking has seen it, every packet is invalid (nft_ct_get_eval), except on the loopback. */
-function packetAt({ hook, priority = 0 }: FirewallPolicy, packet: Packet): PacketAtHook {
-  const isTracked = priority > TRACKING || (hook !== 'prerouting' && hook !== 'output');
+function packetAt(base: FirewallPolicy, packet: Packet): PacketAtHook {
+  const { hook, priority = 0 } = base;
+  const place = placeOf(base, hook);
+  const isTracked =
+    isOfIp(place) && (priority > TRACKING || (hook !== 'prerouting' && hook !== 'output'));
   const ctStates = isTracked ? packet.ctStates : new Set([...packet.ctStates, 'invalid']);
-  return { ...packet, ctStates, hook };
+  return { ...packet, ctStates, place };
 }
 
-/** In the order in which a packet meets them. */
-const HOOKS: readonly Hook[] = [
-  'ingress',
-  'prerouting',
-  'input',
-  'forward',
-  'output',
-  'postrouting',
-  'egress',
-];
+function orderOf(base: FirewallPolicy): number {
+  return PLACES.indexOf(placeOf(base, base.hook));
+}
 
 function priorityOf({ priority }: FirewallPolicy): number {
   return priority ?? 0;
 }
 
-function sees(family: Family, { etherType }: Packet): boolean {
-  const isIp = etherType === EtherType.IPv4 || etherType === EtherType.IPv6;
+/** Whether packets of that kind and device come to a base chain. */
+function sees({ family, hook, devices }: FirewallPolicy, packet: Packet): Truth {
+  if (!seesType(family, packet.etherType)) return 'no';
+  if (hook !== 'ingress' && hook !== 'egress') return 'yes';
+  const { interface: name } = packet;
+  if (name === undefined || devices === undefined) return 'unknown';
+  return some(devices, (device) => isNamed(name, device));
+}
+
+function boundTo({ devices }: FirewallPolicy): Statement {
+  return { kind: 'undecidable', text: `device ${devices?.join(', ') ?? 'of the chain'}` };
+}
+
+function seesType(family: Family, etherType: number): boolean {
   switch (family) {
     case 'ip':
       return etherType === EtherType.IPv4;
     case 'ip6':
       return etherType === EtherType.IPv6;
     case 'inet':
-      return isIp;
-    case 'netdev':
-      return true;
+      return etherType === EtherType.IPv4 || etherType === EtherType.IPv6;
     case 'arp':
+      return etherType === EtherType.ARP;
+    case 'netdev':
     case 'bridge':
-      return false;
+      return true;
   }
 }
 
 /** NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: where addresses change, in whatever chain the rule is. */
 const TRANSLATION = [-100, 100];
 
-/** What one refuses the other cannot have refused: it comes later, and sees the same addresses. */
+/** Where packets still have the device by which they came. */
+const BEHIND_INGRESS = /^(bridge prerouting|arp input|prerouting|input|forward)$/;
+
+/** What one refuses the other cannot have refused: it comes later, and sees the same addresses and device. */
 function isBefore(one: FirewallPolicy, other: FirewallPolicy, translates: boolean): boolean {
   const [a, b] = [priorityOf(one), priorityOf(other)];
-  if (one.hook !== other.hook) {
-    return !translates && one.hook === 'prerouting' && /^(input|forward)$/.test(other.hook);
+  const [before, behind] = [placeOf(one, one.hook), placeOf(other, other.hook)];
+  if (before !== behind) {
+    if (translates) return false;
+    return before === 'ingress'
+      ? BEHIND_INGRESS.test(behind)
+      : before === 'prerouting' && /^(input|forward)$/.test(behind);
   }
   return a < b && !(translates && TRANSLATION.some((between) => a < between && between <= b));
 }
@@ -166,12 +187,13 @@ class Walk {
     this.#found = found;
   }
 
-  refusesForSure(base: FirewallPolicy): boolean {
-    if (this.#chain(nameInTable(base, base.chain), [], 0) !== 'ends') {
-      if (base.policy === 'drop') this.#refuse(base, []);
+  /** @param undecided what it takes to come to the chain */
+  refusesForSure(base: FirewallPolicy, undecided: readonly Statement[]): boolean {
+    if (this.#chain(nameInTable(base, base.chain), undecided, 0) !== 'ends') {
+      if (base.policy === 'drop') this.#refuse(base, undecided);
       else this.#accepted = true;
     }
-    return !this.#accepted;
+    return !this.#accepted && undecided.length === 0;
   }
 
   /** @param undecided what it takes to get there */
@@ -239,9 +261,11 @@ class Walk {
   }
 
   #refuse(entry: FirewallRule | FirewallPolicy, undecided: readonly Statement[]): void {
-    const known = this.#found.get(entry.key);
+    const { place } = this.#packet;
+    const key = `${place} ${entry.key}`;
+    const known = this.#found.get(key);
     if (known === undefined || undecided.length < known.undecided.length) {
-      this.#found.set(entry.key, { entry, undecided });
+      this.#found.set(key, { entry, place, undecided });
     }
   }
 }

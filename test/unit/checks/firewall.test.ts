@@ -539,6 +539,26 @@ test('a rule that came in after the listing has it made again; one that went is 
   expect(went.closing).toMatchObject({ value: { rules: [{ handle: 4 }] } });
 });
 
+test('the devices of a chain: nft 1.0.6 does not list them, netlink does', async () => {
+  const chain = { family: 'netdev', table: 't', chain: 'c', policy: null, rules: [] };
+  const told = JSON.stringify({ ...chain, devices: ['eth0', 'veth*', 7] });
+  const listed = JSON.stringify({
+    nftables: [
+      { chain: { family: 'netdev', table: 't', name: 'c', hook: 'ingress', policy: 'drop' } },
+      { chain: { family: 'netdev', table: 't', name: 'd', hook: 'egress', policy: 'drop' } },
+    ],
+  });
+  const { closing } = await window(
+    { [countersCommand]: told, [nftCommand]: listed },
+    { [countersCommand]: told },
+  );
+  const policies = closing.status === 'ok' ? closing.value.policies : [];
+  expect(policies.map(({ chain, devices }) => [chain, devices])).toEqual([
+    ['c', ['eth0', 'veth*']],
+    ['d', undefined],
+  ]);
+});
+
 test('a counter object over netlink', async () => {
   const object = (packets: number) =>
     JSON.stringify({ family: 'ip', table: 't', counter: 'mine', packets });

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 
-import type { Hook, NftSet } from '../../../checks/firewall.ts';
+import type { NftSet } from '../../../checks/firewall.ts';
 import { elementsOf, statementsFor } from '../../../checks/firewall/statements.ts';
 import type { Json } from '../../../checks/firewall/json.ts';
 import { conditionText } from '../../../rules/netfilter/match/condition-text.ts';
-import { addressTypes, flowsOf, hooksOf } from '../../../rules/netfilter/match/flows.ts';
+import { addressTypes, flowsOf, placesOf } from '../../../rules/netfilter/match/flows.ts';
 import { parseAddress } from '../../../rules/netfilter/match/intervals.ts';
-import type { PacketAtHook } from '../../../rules/netfilter/match/packet.ts';
+import type { InterfaceKind, PacketAtHook } from '../../../rules/netfilter/match/packet.ts';
+import { PLACES, type Place } from '../../../rules/netfilter/match/places.ts';
 import { outcomeOf } from '../../../rules/netfilter/match/statements.ts';
 import type { DropCount, DropFlow } from '../../../src/model/drops.ts';
 
@@ -35,9 +36,18 @@ const drop: DropCount = {
   },
 };
 
-function surroundings(protocol: number, invalid: number | undefined) {
+function surroundings(
+  protocol: number,
+  invalid: number | undefined,
+  kind: InterfaceKind | undefined = 'other',
+) {
   const local = ['10.77.0.2', { prefix: '127.0.0.0', bits: 8 }, 'fd00::2'];
-  return { typesOf: addressTypes(protocol, { local, broadcast: ['10.77.0.255'] }), invalid };
+  return {
+    typesOf: addressTypes(protocol, { local, broadcast: ['10.77.0.255'] }),
+    invalid,
+    kindOf: () => kind,
+    severalNetns: true,
+  };
 }
 
 /** The only flow of a drop, as the hook sees it. */
@@ -45,17 +55,18 @@ function packetOf(
   change: Partial<DropFlow> = {},
   ofDrop: { protocol?: number; ipProtocol?: number | null } = {},
   invalid: number | undefined = 0,
-  hook: Hook = 'input',
+  place: Place = 'input',
+  kind: InterfaceKind | undefined = 'other',
 ): PacketAtHook {
   const { protocol = 0x0800, ipProtocol = 17 } = ofDrop;
   const { details } = drop;
   const topFlows = [{ ...flow, ...change }];
   const [only] = flowsOf(
     { ...drop, protocol, ...(details && { details: { ...details, ipProtocol, topFlows } }) },
-    surroundings(protocol, invalid),
+    surroundings(protocol, invalid, kind),
   );
   if (only === undefined) throw new Error('no flow');
-  return { ...only.packet, hook };
+  return { ...only.packet, place };
 }
 
 const udp = packetOf();
@@ -67,8 +78,19 @@ const icmpv6 = packetOf({ icmp: { type: 135, code: 0 } }, { protocol: 0x86dd, ip
 const { details: _, ...traced } = drop;
 const [anonymous] = flowsOf(traced, surroundings(0x0800, 0)).map(({ packet }) => ({
   ...packet,
-  hook: 'input' as const,
+  place: 'input' as const,
 }));
+const arp = packetOf({ arpOperation: 1 }, { protocol: 0x0806, ipProtocol: null }, 0, 'arp input');
+/** A frame of LLDP, of which there are MAC addresses. */
+const frame = packetOf(
+  { source: '02:00:00:00:00:01', destination: '01:80:c2:00:00:0e' },
+  { protocol: 0x88cc, ipProtocol: null },
+  0,
+  'ingress',
+);
+const tagged = packetOf({ vlan: 5 });
+/** The tag is within the packet. */
+const wrapped = packetOf({}, { protocol: 0x8100, ipProtocol: null }, 0, 'ingress');
 
 const sets: Readonly<Record<string, Json>> = {
   networks: [
@@ -204,10 +226,45 @@ const rows: readonly Row[] = [
   [meta('iifname'), '==', 'veth*', udp, 'no'],
   [meta('iifname'), '==', 'eth\\*', udp, 'no'],
   [meta('iif'), '==', 7, udp, 'unknown'],
-  [meta('oifname'), '==', 'eth0', udp, 'unknown'],
-  [meta('oifname'), '==', 'eth0', { ...udp, hook: 'output' }, 'yes'],
-  [meta('iifname'), '==', 'eth1', { ...udp, hook: 'forward' }, 'no'],
-  [meta('oifname'), '==', 'eth1', { ...udp, hook: 'forward' }, 'unknown'],
+  [meta('oifname'), '==', 'eth0', udp, 'no'],
+  [meta('oifname'), '!=', 'eth0', udp, 'yes'],
+  [meta('oif'), '==', 7, udp, 'no'],
+  [meta('oifname'), '==', 'eth0', { ...udp, place: 'output' }, 'yes'],
+  [meta('iifname'), '==', 'eth1', { ...udp, place: 'forward' }, 'no'],
+  [meta('oifname'), '==', 'eth1', { ...udp, place: 'forward' }, 'unknown'],
+  [meta('iifname'), '==', 'eth0', { ...udp, place: 'postrouting' }, 'unknown'],
+  [meta('iifname'), '==', 'eth0', { ...udp, place: 'egress' }, 'no'],
+  [meta('iifname'), '==', 'eth0', { ...udp, place: 'bridge prerouting' }, 'yes'],
+  [meta('iifname'), '==', 'eth0', { ...udp, place: 'bridge input' }, 'unknown'],
+  [meta('iifname'), '==', 'eth0', { ...udp, place: 'bridge forward' }, 'unknown'],
+  [meta('oifname'), '==', 'eth0', { ...udp, place: 'bridge forward' }, 'yes'],
+  [meta('iifname'), '==', 'eth0', { ...udp, place: 'bridge postrouting' }, 'no'],
+  // Frames and ARP
+  [payload('arp', 'operation'), '==', 'request', arp, 'yes'],
+  [payload('arp', 'operation'), '==', { set: ['reply', 3] }, arp, 'no'],
+  [payload('arp', 'saddr ip'), '==', prefix('10.77.0.0', 24), arp, 'yes'],
+  [payload('arp', 'daddr ip'), '==', '10.77.0.3', arp, 'no'],
+  [payload('arp', 'saddr ether'), '==', '02:00:00:00:00:01', arp, 'unknown'],
+  [payload('arp', 'operation'), '!=', 'reply', udp, 'no'],
+  [source, '!=', '10.77.0.9', arp, 'no'],
+  [port, '!=', 53, arp, 'no'],
+  [meta('l4proto'), '!=', 'tcp', arp, 'no'],
+  [meta('nfproto'), '==', 'ipv4', { ...udp, place: 'bridge forward' }, 'unknown'],
+  [meta('protocol'), '==', 'arp', arp, 'yes'],
+  [payload('ether', 'type'), '==', 'arp', arp, 'yes'],
+  [payload('ether', 'type'), '==', 0x88cc, frame, 'yes'],
+  [payload('ether', 'type'), '!=', 'ip', frame, 'yes'],
+  [payload('ether', 'type'), '==', 'ip', tagged, 'unknown'],
+  [payload('ether', 'saddr'), '==', '02:00:00:00:00:01', frame, 'yes'],
+  [payload('ether', 'daddr'), '==', '01:80:c2:00:00:00', frame, 'no'],
+  [payload('vlan', 'id'), '==', 5, tagged, 'yes'],
+  [payload('vlan', 'id'), '!=', 6, tagged, 'yes'],
+  [payload('vlan', 'id'), '==', 5, udp, 'no'],
+  // It may have no tag: then the rule ends.
+  [payload('vlan', 'id'), '!=', 5, udp, 'unknown'],
+  [payload('vlan', 'id'), '==', 5, wrapped, 'unknown'],
+  [source, '==', '10.77.0.1', wrapped, 'unknown'],
+  [port, '==', 5000, wrapped, 'unknown'],
   // Connections: only that none is invalid can be known.
   [state, 'in', ['established', 'related'], udp, 'unknown'],
   [state, 'in', 'invalid', udp, 'no'],
@@ -272,31 +329,73 @@ test.each([
   expect(parseAddress(text)).toBeUndefined();
 });
 
-test.each([
-  ['to this host', {}, ['ingress', 'prerouting', 'input']],
-  ['to the whole subnet', { destination: '10.77.0.255' }, ['ingress', 'prerouting', 'input']],
+test.each<[string, PacketAtHook, readonly Place[]]>([
+  ['to this host', udp, ['ingress', 'prerouting', 'input']],
+  [
+    'to the whole subnet',
+    packetOf({ destination: '10.77.0.255' }),
+    ['ingress', 'prerouting', 'input'],
+  ],
   [
     'from this host',
-    { source: '10.77.0.2', destination: '8.8.8.8' },
+    packetOf({ source: '10.77.0.2', destination: '8.8.8.8' }),
     ['output', 'postrouting', 'egress'],
   ],
   [
     'forwarded',
-    { destination: '8.8.8.8' },
+    packetOf({ destination: '8.8.8.8' }),
     ['ingress', 'prerouting', 'forward', 'postrouting', 'egress'],
   ],
   [
     'to itself',
-    { source: '127.0.0.1', destination: '127.0.0.1' },
+    packetOf({ source: '127.0.0.1', destination: '127.0.0.1' }),
     ['ingress', 'prerouting', 'input', 'output', 'postrouting', 'egress'],
   ],
-])('hooks that packets meet: %s', (_, change, hooks) => {
-  expect(hooksOf(packetOf(change))).toEqual(hooks);
+  ['ARP', arp, ['ingress', 'arp input', 'arp output', 'egress']],
+  ['a frame of another protocol', frame, ['ingress', 'egress']],
+  [
+    'taken in by a bridge',
+    packetOf({}, {}, 0, 'input', 'bridge'),
+    ['ingress', 'bridge input', 'prerouting', 'input'],
+  ],
+  [
+    'at a port of a bridge',
+    packetOf({}, {}, 0, 'input', 'bridge port'),
+    [
+      'ingress',
+      'bridge prerouting',
+      'bridge forward',
+      'bridge output',
+      'bridge postrouting',
+      'egress',
+    ],
+  ],
+])('where packets can have met rules: %s', (_, packet, places) => {
+  expect(placesOf(packet)).toEqual(places);
 });
 
-test('addresses that nobody could tell leave all hooks open', () => {
-  const [unknown] = flowsOf(drop, { typesOf: addressTypes(0x0800, undefined), invalid: 0 });
-  expect(unknown && hooksOf(unknown.packet)).toHaveLength(7);
+test('addresses that nobody could tell leave all hooks of IP open', () => {
+  const [unknown] = flowsOf(drop, {
+    ...surroundings(0x0800, 0),
+    typesOf: addressTypes(0x0800, undefined),
+  });
+  expect(unknown && placesOf(unknown.packet)).toHaveLength(7);
+});
+
+test('an interface of which nobody knows what it is leaves the bridge open', () => {
+  const [unknown] = flowsOf(drop, { ...surroundings(0x0806, 0), kindOf: () => undefined });
+  expect(unknown && placesOf({ ...unknown.packet, etherType: 0x0806 })).toEqual(
+    PLACES.filter((place) => /^(bridge|arp|ingress|egress)/.test(place)),
+  );
+});
+
+test.each([
+  ['an interface that the capture tells', drop, true, true],
+  ['none that it tells', traced, true, false],
+  ['none, where there is one namespace only', traced, false, true],
+])('whether it was here: %s', (_, one, severalNetns, isHere) => {
+  const [flow] = flowsOf(one, { ...surroundings(0x0800, 0), severalNetns });
+  expect(flow?.packet.isHere).toBe(isHere);
 });
 
 test('packets beyond the known flows are a flow of which less is known', () => {

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 
-import type { Hook } from '../../../checks/firewall.ts';
+import type { Family, FirewallPolicy, Hook } from '../../../checks/firewall.ts';
 import type { Json } from '../../../checks/firewall/json.ts';
 import { matchingOf } from '../../../checks/firewall/matching.ts';
 import { nftFirewall, parseNftJson, statementsByRule } from '../../../checks/firewall/nftables.ts';
 import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import { conditionText } from '../../../rules/netfilter/match/condition-text.ts';
 import type { Packet } from '../../../rules/netfilter/match/packet.ts';
+import { PLACES, type Place } from '../../../rules/netfilter/match/places.ts';
 import { walkerOf } from '../../../rules/netfilter/match/walk.ts';
 
 const packet: Packet = {
@@ -19,6 +20,7 @@ const packet: Packet = {
   ctStates: new Set(['new', 'established']),
   sourceTypes: new Set(['unicast']),
   destinationTypes: new Set(['local']),
+  isHere: true,
 };
 
 const port = (number: number): Json => ({
@@ -36,7 +38,10 @@ const goto = (target: string): Json => ({ goto: { target } });
 const counted = (packets: number): Json => ({ counter: { packets, bytes: 0 } });
 
 interface Chain {
+  /** Default: inet. */
+  readonly family?: Family;
   readonly hook?: Hook;
+  readonly devices?: readonly string[];
   readonly prio?: number;
   readonly policy?: 'drop' | 'accept';
   readonly type?: 'nat';
@@ -51,17 +56,23 @@ const input = { hook: 'input', prio: 0, policy: 'accept' } as const;
 async function read(chains: Chains) {
   const listing = await parseNftJson(
     JSON.stringify({
-      nftables: Object.entries(chains).flatMap(([name, { rules, ...chain }]) => [
-        { chain: { family: 'inet', table: 't', name, ...chain } },
+      nftables: Object.entries(chains).flatMap(([name, { rules, family = 'inet', ...chain }]) => [
+        { chain: { family, table: 't', name, ...chain } },
         ...rules.map((expr, index) => ({
-          rule: { family: 'inet', table: 't', chain: name, handle: index + 1, expr },
+          rule: { family, table: 't', chain: name, handle: index + 1, expr },
         })),
       ]),
     }),
   );
   if (listing === undefined) throw new Error('no listing');
   const statements = await statementsByRule(listing);
-  const tables = nftFirewall(listing, new Set());
+  const { rules, policies } = nftFirewall(listing, new Set());
+  // Netlink tells the devices.
+  const bound = policies.map((chain): FirewallPolicy => {
+    const devices = chains[chain.chain]?.devices;
+    return { ...chain, ...(devices && { devices }) };
+  });
+  const tables = { rules, policies: bound };
   return { tables, matchable: { statements, sets: new Map() } };
 }
 
@@ -70,14 +81,15 @@ async function candidates(
   last: Chains,
   first = last,
   steps?: number,
+  ofPacket: Packet = packet,
+  places: readonly Place[] = ['prerouting', 'input'],
 ): Promise<readonly string[] | undefined> {
   const [{ tables: before }, { tables, matchable }] = [await read(first), await read(last)];
   const firewall = { ...tables, packets: packetsOf(tables), unseen: [] };
   const known = new Set(before.rules.map(({ key }) => key));
   const matching = matchingOf(matchable, { known, packets: packetsOf(before) }, firewall);
   const walker = walkerOf({ ...firewall, matching }, steps);
-  const hooks: readonly Hook[] = ['prerouting', 'input'];
-  return walker?.(packet, hooks)?.map(({ entry, undecided }) =>
+  return walker?.(ofPacket, places)?.map(({ entry, undecided }) =>
     [
       entry.chain,
       'handle' in entry ? entry.handle : 'policy',
@@ -315,6 +327,92 @@ test.each<[string, Chains, readonly string[]]>([
   ],
 ])('who can have refused it: %s', async (_, chains, expected) => {
   expect(await candidates(chains)).toEqual(expected);
+});
+
+const ingress = { family: 'netdev', hook: 'ingress', prio: 0, policy: 'accept' } as const;
+const atBridge = { ...input, family: 'bridge' } as const;
+const arp: Packet = { ...packet, etherType: 0x0806 };
+const { interface: _, ...anywhere } = packet;
+
+test.each<[string, Packet, Chains, readonly string[]]>([
+  [
+    'the chain of its device',
+    packet,
+    {
+      c: { ...ingress, devices: ['eth0', 'eth1'], rules: [[drop]] },
+      d: { ...ingress, devices: ['eth2'], rules: [[drop]] },
+      e: { ...ingress, devices: ['eth*'], rules: [[no, drop]] },
+    },
+    ['c 1'],
+  ],
+  [
+    'none of another device',
+    packet,
+    { c: { ...ingress, devices: ['eth1'], policy: 'drop', rules: [] } },
+    [],
+  ],
+  [
+    'devices that nobody could tell, or a packet without one, decide nothing for sure',
+    anywhere,
+    {
+      c: { ...ingress, devices: ['eth1', 'eth2'], rules: [[drop]] },
+      d: { ...ingress, policy: 'drop', rules: [] },
+      e: { ...input, policy: 'drop', rules: [] },
+    },
+    ['c 1 (device eth1, eth2)', 'd policy (device of the chain)', 'e policy'],
+  ],
+  [
+    'ingress comes before the IP layer',
+    packet,
+    {
+      c: { ...input, policy: 'drop', rules: [] },
+      d: { ...ingress, devices: ['eth0'], rules: [[yes, drop]] },
+    },
+    ['d 1'],
+  ],
+  [
+    'but it is another device by which a packet leaves',
+    packet,
+    {
+      c: { ...input, hook: 'postrouting', policy: 'drop', rules: [] },
+      d: { ...ingress, devices: ['eth0'], rules: [[yes, drop]] },
+    },
+    ['d 1', 'c policy'],
+  ],
+  [
+    'every packet is invalid at a device',
+    packet,
+    { c: { ...ingress, devices: ['eth0'], rules: [[invalid, drop]] } },
+    ['c 1 (ct state invalid)'],
+  ],
+  [
+    'ARP meets rules of its own, and those for all frames',
+    arp,
+    {
+      c: { ...input, family: 'arp', policy: 'drop', rules: [] },
+      d: { ...input, policy: 'drop', rules: [] },
+      e: { ...atBridge, policy: 'drop', rules: [] },
+    },
+    ['e policy', 'c policy'],
+  ],
+  [
+    'IP meets no rule of ARP',
+    packet,
+    { c: { ...input, family: 'arp', policy: 'drop', rules: [] } },
+    [],
+  ],
+])('wherever it was: %s', async (_, ofPacket, chains, expected) => {
+  expect(await candidates(chains, chains, undefined, ofPacket, PLACES)).toEqual(expected);
+});
+
+test('hooks of a bridge are other places than those of the IP layer', async () => {
+  const chains: Chains = {
+    c: { ...atBridge, policy: 'drop', rules: [] },
+    d: { ...input, policy: 'drop', rules: [] },
+  };
+  const at = (place: Place) => candidates(chains, chains, undefined, packet, [place]);
+  expect(await at('bridge input')).toEqual(['c policy']);
+  expect(await at('input')).toEqual(['d policy']);
 });
 
 test('a rule whose counter stood still refused nothing, nor led anywhere', async () => {
