@@ -1,5 +1,5 @@
 import { defineWatch } from '../src/model/check.ts';
-import type { DropCapture } from '../src/model/drops.ts';
+import type { DropCapture, SocketOwner } from '../src/model/drops.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { nameInterfaces } from './drops/interface-names.ts';
@@ -53,8 +53,12 @@ async function withOwners(
       `Which processes own the sockets that lost packets is not known: ${details.reason}`,
     ]);
   }
-  const owners = [...details.value].flatMap(([inode, { process }]) =>
-    process !== undefined && losing.inodes.has(inode) ? [[inode, process] as const] : [],
-  );
-  return ok({ ...capture, owners: new Map(owners) }, notes);
+  const owners = new Map<number, SocketOwner>();
+  const cgroups = new Map<number, string>();
+  for (const [inode, { process, cgroup }] of details.value) {
+    if (!losing.inodes.has(inode)) continue;
+    if (process !== undefined) owners.set(inode, process);
+    if (cgroup !== undefined) cgroups.set(inode, cgroup);
+  }
+  return ok({ ...capture, owners, cgroups }, notes);
 }

@@ -16,6 +16,7 @@ import neighbours from './neighbours.ts';
 import netlink from './netlink.ts';
 import nfqueue from './nfqueue.ts';
 import portUse from './port-use.ts';
+import programs from './programs.ts';
 import qdisc from './qdisc.ts';
 import routes from './routes.ts';
 import snmp from './snmp.ts';
@@ -43,6 +44,7 @@ export const checks: readonly AnyCheck[] = [
   netlink,
   nfqueue,
   portUse,
+  programs,
   qdisc,
   routes,
   snmp,

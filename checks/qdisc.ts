@@ -2,7 +2,7 @@ import { defineCheck } from '../src/model/check.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 import { counterOf, objectOf, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
 import { hasClasses, readClasses, type TcClass } from './qdisc/classes.ts';
-import { readFilters, type TcFilter } from './qdisc/filters.ts';
+import { readFilters, readTcxPrograms, type TcFilter, type TcxProgram } from './qdisc/filters.ts';
 
 const command = ['tc', '-s', '-j', 'qdisc', 'show'] as const;
 
@@ -11,6 +11,8 @@ export interface Qdiscs {
   readonly qdiscs: readonly Qdisc[];
   /** Filters at the hooks of those devices whose hooks dropped packets since the first reading. */
   readonly filters?: ReadonlyMap<string, readonly TcFilter[]>;
+  /** BPF programs at the same hooks, of which nothing counts what they drop. Known in the last reading. */
+  readonly tcx?: readonly TcxProgram[];
   /** Of devices whose line is divided into classes. */
   readonly classes?: ReadonlyMap<string, readonly TcClass[]>;
 }
@@ -54,7 +56,7 @@ const commonStatistics = new Set([
 export default defineCheck<Qdiscs>({
   id: 'qdisc',
   title: 'Queueing disciplines',
-  sources: [command.join(' '), 'tc -s class show'],
+  sources: [command.join(' '), 'tc -s class show', 'bpf(2)'],
   timeoutMs: 10_000,
   async read(host, { first }) {
     const run = await host.run(command);
@@ -69,12 +71,18 @@ export default defineCheck<Qdiscs>({
     const parsed = parseQdiscs(stdout);
     if (parsed.status !== 'ok') return parsed;
     const { qdiscs } = parsed.value;
-    const [classes, filters] = await Promise.all([
+    const [classes, filters, tcx] = await Promise.all([
       ofDevices(qdiscs.filter(hasClasses), (device) => readClasses(host, device)),
       ofDevices(droppers(first, parsed.value), (device) => readFilters(host, device)),
+      first === undefined ? [] : readTcxPrograms(host),
     ]);
     return ok(
-      { qdiscs, ...(classes.size > 0 && { classes }), ...(filters.size > 0 && { filters }) },
+      {
+        qdiscs,
+        ...(classes.size > 0 && { classes }),
+        ...(filters.size > 0 && { filters }),
+        ...(tcx.length > 0 && { tcx }),
+      },
       parsed.notes,
     );
   },

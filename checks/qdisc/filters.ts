@@ -1,5 +1,6 @@
 import type { Host } from '../../src/model/host.ts';
 import {
+  isObject,
   numberOf,
   objectOf,
   parseIprouteJson,
@@ -18,6 +19,16 @@ export interface TcFilter {
   /** Kinds of its actions: `police`, `gact`, `mirred` … */
   readonly actions: readonly string[];
 }
+
+/** A BPF program at the same hooks that no qdisc knows of (tcx, Linux 6.6 and newer). */
+export interface TcxProgram {
+  readonly device: string;
+  readonly direction: TcFilter['direction'];
+  readonly program: BpfProgram;
+}
+
+/** What whydrop itself asks of the kernel (src/host/tcx-programs.ts). */
+const TCX_PROGRAMS = 'whydrop-tcx-programs';
 
 const commandTimeoutMs = 1000;
 
@@ -62,4 +73,26 @@ export function parseFilters(text: string, direction: TcFilter['direction']): re
 function actionKind(action: unknown): string[] {
   if (typeof action !== 'object' || action === null || !('kind' in action)) return [];
   return typeof action.kind === 'string' ? [action.kind] : [];
+}
+
+/** Of one namespace. Nothing where the kernel does not say. */
+export async function readTcxPrograms(host: Host): Promise<readonly TcxProgram[]> {
+  const run = await host.run([TCX_PROGRAMS]);
+  return run.status === 'ok' ? parseTcxPrograms(run.value.stdout) : [];
+}
+
+/** `[{"device":"eth0","direction":"ingress","programs":[{"id":7,"name":"deny"}]}]` */
+export function parseTcxPrograms(text: string): readonly TcxProgram[] {
+  const list = parseIprouteJson(text, TCX_PROGRAMS);
+  if (list.status !== 'ok') return [];
+  return list.value.flatMap((attached): TcxProgram[] => {
+    const device = textOf(attached, 'device');
+    const direction = textOf(attached, 'direction');
+    const programs: unknown = attached['programs'];
+    if (device === undefined || (direction !== 'ingress' && direction !== 'egress')) return [];
+    return (Array.isArray(programs) ? programs : []).flatMap((entry: unknown): TcxProgram[] => {
+      const program = isObject(entry) ? programOf(entry) : undefined;
+      return program === undefined ? [] : [{ device, direction, program }];
+    });
+  });
 }

@@ -54,12 +54,14 @@ export function parseSs(text: string): ReadonlyMap<number, SocketDetails> {
     const rest = users === null ? line : line.replace(users[0], '');
     const inode = / ino:(\d{1,20})(?= |$)/.exec(rest)?.[1];
     if (inode === undefined) continue;
+    const cgroup = / cgroup:(\/\S*)/.exec(rest)?.[1];
     const rcvbuf = / skmem:\([^)]*\brb(\d{1,15})\b/.exec(rest)?.[1];
     // `"name",pid=1,fd=3` and more of them, divided by `),(`. A name has at most 15 bytes, too few to
     // imitate an entry and its divider as long as an empty name is refused.
     const user = /^"(.+?)",pid=(\d{1,10}),fd=\d+(?:\),\("|$)/.exec(users?.[1] ?? '');
     details.set(Number(inode), {
       ...(rcvbuf === undefined ? {} : { rcvbufBytes: Number(rcvbuf) }),
+      ...(cgroup === undefined ? {} : { cgroup }),
       ...(user === null ? {} : { process: { pid: Number(user[2]), name: user[1] ?? '' } }),
     });
   }

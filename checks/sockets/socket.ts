@@ -33,6 +33,8 @@ export interface SocketDetails {
   readonly rcvbufBytes?: number;
   /** The first one, where several processes share the socket. Absent as well for lack of root. */
   readonly process?: SocketOwner;
+  /** Of cgroup2: `/system.slice/ssh.service`. Absent on kernels before 5.7, and where ss does not find it. */
+  readonly cgroup?: string;
 }
 
 export type SocketTable = 'udp' | 'udp6' | 'raw' | 'raw6';

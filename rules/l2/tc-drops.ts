@@ -1,9 +1,11 @@
+import type { BpfPrograms } from '../../checks/programs.ts';
 import { isFilterHook, type Qdiscs } from '../../checks/qdisc.ts';
 import type { TcFilter } from '../../checks/qdisc/filters.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { CauseFinding, Claim, Finding, JudgeWindow, Scope } from '../../src/model/rule.ts';
+import { heldBy, observedHolders } from '../bpf-program.ts';
 import { areStray, dropsOf, packetsOf, seen, strays } from '../ip/evidence.ts';
 
 /** One of the two places where tc filters act: before and after all queues. */
@@ -13,6 +15,12 @@ export interface TcHook {
   /** On kernels without reasons. */
   readonly locations: readonly string[];
   readonly traffic: NonNullable<CauseFinding['traffic']>;
+}
+
+interface TcEvidence {
+  readonly drops: DropCapture;
+  readonly qdisc: Sampled<Qdiscs> | undefined;
+  readonly programs: Sampled<BpfPrograms> | undefined;
 }
 
 interface Dropper {
@@ -29,8 +37,7 @@ const NAMED_FILTERS = 3;
 
 export function judgeTc(
   hook: TcHook,
-  qdisc: Sampled<Qdiscs> | undefined,
-  drops: DropCapture,
+  { drops, qdisc, programs }: TcEvidence,
   window: JudgeWindow,
 ): readonly Finding[] {
   const { direction, reasons, locations, traffic } = hook;
@@ -48,19 +55,23 @@ export function judgeTc(
   if (areStray(packets, window)) {
     return strays(`A few packets that a tc filter on ${direction} dropped.`, claims, window);
   }
-  const filters = droppers.flatMap((dropper) =>
-    dropper.filters.map((filter) => ({ dropper, filter })),
+  const suspects = [
+    ...suspectFilters(droppers, direction),
+    // Of those nothing counts; what the qdiscs counted others have dropped.
+    ...(packets > counted ? suspectTcx(qdisc, direction, dropsOf(drops, { reasons })) : []),
+  ];
+  const named = suspects.slice(0, NAMED_FILTERS);
+  const [only] = suspects;
+  const devices = new Set([...droppers, ...suspects].map(({ device }) => device));
+  const [device] = devices;
+  const police = droppers.some(({ filters }) =>
+    filters.some(({ actions }) => actions.includes('police')),
   );
-  const names = filters
-    .slice(0, NAMED_FILTERS)
-    .map(({ dropper, filter }) => `${nameOf(filter)} on ${dropper.device}`);
-  const [only] = filters;
-  const police = filters.some(({ filter }) => filter.actions.includes('police'));
   const scope: Scope = {
-    ...(droppers.length === 1 && droppers[0] !== undefined
-      ? { interface: droppers[0].device }
+    ...(devices.size === 1 && device !== undefined ? { interface: device } : {}),
+    ...(suspects.length === 1 && only !== undefined
+      ? { rule: `${only.name}${only.program === undefined ? '' : heldBy(programs, only.program)}` }
       : {}),
-    ...(filters.length === 1 && only !== undefined ? { rule: nameOf(only.filter) } : {}),
   };
   const finding: CauseFinding = {
     kind: 'cause',
@@ -78,9 +89,13 @@ export function judgeTc(
         first: String(first),
         last: String(last),
       })),
-      ...names.map((text) => ({ source: `tc filter show dev INTERFACE ${direction}`, text })),
-      ...(filters.length > names.length
-        ? [{ source: 'tc filter', text: `${filters.length - names.length} more filters` }]
+      ...named.map(({ source, name, device }) => ({ source, text: `${name} on ${device}` })),
+      ...observedHolders(
+        programs,
+        named.flatMap(({ program }) => program ?? []),
+      ),
+      ...(suspects.length > named.length
+        ? [{ source: 'tc filter', text: `${suspects.length - named.length} more filters` }]
         : []),
     ],
     means: police
@@ -132,6 +147,47 @@ function droppersOf(
     }
     return [{ device, kind, packets, first, last, filters }];
   });
+}
+
+/** What can have dropped them. */
+interface Suspect {
+  readonly device: string;
+  readonly name: string;
+  /** Number of its BPF program. */
+  readonly program?: number;
+  /** Where to look it up. */
+  readonly source: string;
+}
+
+function suspectFilters(
+  droppers: readonly Dropper[],
+  direction: TcFilter['direction'],
+): readonly Suspect[] {
+  const source = `tc filter show dev INTERFACE ${direction}`;
+  return droppers.flatMap(({ device, filters }) =>
+    filters.map((filter) => ({
+      device,
+      name: nameOf(filter),
+      ...(filter.program !== undefined && { program: filter.program.id }),
+      source,
+    })),
+  );
+}
+
+function suspectTcx(
+  qdisc: Sampled<Qdiscs> | undefined,
+  direction: TcFilter['direction'],
+  drops: readonly DropCount[],
+): readonly Suspect[] {
+  const seenOn = new Set(drops.map(({ details }) => details?.interface ?? null));
+  return (qdisc?.last.tcx ?? [])
+    .filter((tcx) => tcx.direction === direction && (seenOn.has(null) || seenOn.has(tcx.device)))
+    .map(({ device, program: { id, name } }) => ({
+      device,
+      name: `BPF program ${name === '' ? '' : `${name} `}(id ${id}), attached by tcx`,
+      program: id,
+      source: 'bpftool net',
+    }));
 }
 
 function nameOf({ kind, preference, program, actions }: TcFilter): string {

@@ -1,10 +1,12 @@
 import drops from '../../checks/drops.ts';
 import ethtool, { sumByTemplate, type Nics } from '../../checks/ethtool.ts';
 import link, { type Link } from '../../checks/link.ts';
+import programs, { type BpfPrograms } from '../../checks/programs.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding, type Claim } from '../../src/model/rule.ts';
+import { heldBy, observedHolders } from '../bpf-program.ts';
 import { areStray, dropsOf, packetsOf, seen, strays } from '../ip/evidence.ts';
 
 /** Generic mode, and drivers that make an skb first. Others drop before there is one. */
@@ -22,14 +24,14 @@ export default defineRule({
   id: 'xdp-drop',
   title: 'An XDP program drops packets',
   needs: { link },
-  wants: { drops, ethtool },
+  wants: { drops, ethtool, programs },
   reviewed: '2026-11-23',
   explain: {
     see: 'Packets that arrive at the card reach neither tcpdump nor the firewall; no counter of IP moves.',
     kernel:
       'A BPF program at the XDP hook decides before the stack sees the packet. In generic mode the drop shows without a reason at `do_xdp_generic` (net/core/dev.c), on a veth at `veth_xdp_rcv_skb`. In a driver there is no skb yet and no drop event: only statistics such as `rx_xdp_drop` of `ethtool -S` tell. The reason `XDP` means an error on that path, not the verdict of a program.',
     confirm:
-      '`ip -d link show INTERFACE`: xdp, with the id of the program; `bpftool prog show id ID` and `bpftool net` name it and who holds it; `ethtool -S INTERFACE | grep xdp`.',
+      '`ip -d link show INTERFACE`: xdp, with the id of the program; whydrop names who holds it (as root, with libbpf), and so do `bpftool prog show id ID` and `bpftool net`; `ethtool -S INTERFACE | grep xdp`.',
     fix: 'Ask its owner (Cilium, a filter against floods, a load balancer). In an emergency `ip link set dev INTERFACE xdp off` removes it, and the protection with it.',
     normal: 'A filter against floods drops on purpose.',
     references: [
@@ -37,7 +39,7 @@ export default defineRule({
       'drivers/net/veth.c veth_xdp_rcv_skb (Linux 6.18)',
     ],
   },
-  judge({ link, drops, ethtool }, window) {
+  judge({ link, drops, ethtool, programs }, window) {
     return [...link.last.interfaces]
       .filter(([, { xdp }]) => xdp === true)
       .flatMap(([name, now], _, attached) => {
@@ -49,6 +51,7 @@ export default defineRule({
         const silent = inDriver(ethtool, name);
         const packets = events + silent;
         const claims = claimsOf(name, events);
+        const ids = (now.xdpPrograms ?? []).map(({ id }) => id);
         if (areStray(packets, window))
           return strays('A few packets that an XDP program dropped.', claims, window);
         const finding: CauseFinding = {
@@ -58,9 +61,10 @@ export default defineRule({
           traffic: { packets: received + silent, what: `packets received by ${name}` },
           // Somebody put it there.
           severityAtMost: 'warning',
-          scope: { interface: name, rule: programsOf(now) },
+          scope: { interface: name, rule: programsOf(now, programs) },
           because: [
             { source: `ip -d link show ${name}`, text: programsOf(now) },
+            ...observedHolders(programs, ids),
             ...seen(events, 'where XDP programs drop'),
             ...(silent > 0
               ? [
@@ -83,7 +87,7 @@ export default defineRule({
               steps: [
                 {
                   kind: 'manual',
-                  text: `bpftool prog show and bpftool net name the program and its owner. Emergency: ip link set dev ${name} ${commandMode(now)} off`,
+                  text: `The owner of the program knows why it drops; bpftool prog show and bpftool net tell more. Emergency: ip link set dev ${name} ${commandMode(now)} off`,
                 },
               ],
             },
@@ -138,9 +142,10 @@ function inDriver(ethtool: Sampled<Nics> | undefined, name: string): number {
   return packetsOf(totals.length > 0 ? totals : rises);
 }
 
-function programsOf({ xdpPrograms }: Link): string {
+function programsOf({ xdpPrograms }: Link, programs?: Sampled<BpfPrograms>): string {
   const names = (xdpPrograms ?? []).map(
-    ({ id, name, mode }) => `XDP program ${name === '' ? '' : `${name} `}(id ${id}, ${mode} mode)`,
+    ({ id, name, mode }) =>
+      `XDP program ${name === '' ? '' : `${name} `}(id ${id}, ${mode} mode)${heldBy(programs, id)}`,
   );
   return names.length === 0 ? 'an XDP program' : names.join(', ');
 }

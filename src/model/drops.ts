@@ -23,6 +23,8 @@ export interface DropCapture {
    * sockets that lost some packets (checks/drops.ts asks for them). The first one where several share a socket.
    */
   readonly owners?: ReadonlyMap<number, SocketOwner>;
+  /** Control groups of the same sockets: `/system.slice/ssh.service`. */
+  readonly cgroups?: ReadonlyMap<number, string>;
 }
 
 export interface SocketOwner {

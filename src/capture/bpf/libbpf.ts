@@ -7,7 +7,7 @@ type Koffi = typeof koffi;
 /** An address in this process, of something that libbpf owns. */
 export type Pointer = bigint & { readonly pointer: unique symbol };
 
-/** What of libbpf the capture calls; in every release since 0.1 (2020). Documented in bpf/libbpf.h. */
+/** What of libbpf we call; in every release since 0.1 (2020). Documented in bpf/libbpf.h. */
 export interface LibBpf {
   readonly openObject: (path: string, options: null) => Pointer | null;
   readonly loadObject: (object: Pointer) => number;
@@ -23,6 +23,17 @@ export interface LibBpf {
   readonly update: (fd: number, key: Uint8Array, value: Uint8Array, flags: number) => number;
   readonly nextKey: (fd: number, key: Uint8Array | null, next: Uint8Array) => number;
   readonly infoOf: (fd: number, info: Uint8Array, length: Uint8Array) => number;
+  readonly nextProgramId: (id: number, next: Uint32Array) => number;
+  readonly programFdById: (id: number) => number;
+  readonly programsAt: (
+    fd: number,
+    type: number,
+    flags: number,
+    attachFlags: Uint32Array,
+    ids: Uint32Array,
+    count: Uint32Array,
+  ) => number;
+  readonly openPin: (path: string) => number;
   /** errno of the last call. */
   readonly errno: () => number;
   /** `EPERM`. */
@@ -96,6 +107,11 @@ const declarations: Record<keyof Functions, string> = {
   update: 'int bpf_map_update_elem(int fd, void *key, void *value, uint64_t flags)',
   nextKey: 'int bpf_map_get_next_key(int fd, void *key, void *next)',
   infoOf: 'int bpf_obj_get_info_by_fd(int fd, void *info, void *length)',
+  nextProgramId: 'int bpf_prog_get_next_id(uint32_t id, void *next)',
+  programFdById: 'int bpf_prog_get_fd_by_id(uint32_t id)',
+  programsAt:
+    'int bpf_prog_query(int fd, int type, uint32_t flags, void *attach_flags, void *ids, void *count)',
+  openPin: 'int bpf_obj_get(const char *path)',
 };
 
 function functionsOf(library: LibraryHandle): Functions {

@@ -67,17 +67,18 @@ async function watch(
   return watching.value.stop();
 }
 
-const SS = `ESTAB 0 0 10.0.0.2:80 10.0.0.1:40000 users:(("nginx",pid=7,fd=3)) ino:55 sk:1
-ESTAB 0 0 10.0.0.2:80 10.0.0.1:40001 users:(("other",pid=8,fd=3)) ino:56 sk:2
+const SS = `ESTAB 0 0 10.0.0.2:80 10.0.0.1:40000 users:(("nginx",pid=7,fd=3)) ino:55 sk:1 cgroup:/system.slice/nginx.service <->
+ESTAB 0 0 10.0.0.2:80 10.0.0.1:40001 users:(("other",pid=8,fd=3)) ino:56 sk:2 cgroup:/system.slice/other.service <->
 `;
 
-test('sockets that lost packets get their process; those of others do not', async () => {
+test('sockets that lost packets get their process and control group; those of others do not', async () => {
   const capture = captureOf([{ socket: 55, ports: { source: 40000, destination: 80 } }]);
   const reading = await watch(capture, {
     'ss -H -tuwanmpe ( sport = :40000 or sport = :80 )': SS,
   });
   const owners = new Map([[55, { pid: 7, name: 'nginx' }]]);
-  expect(reading).toEqual(ok({ ...capture, owners }));
+  const cgroups = new Map([[55, '/system.slice/nginx.service']]);
+  expect(reading).toEqual(ok({ ...capture, owners, cgroups }));
 });
 
 test('a full socket is asked for by its own port, one without a known port by no port', async () => {

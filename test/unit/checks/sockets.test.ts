@@ -191,7 +191,14 @@ test('does not watch the queues of thousands of sockets', async () => {
 test('ss: buffer and first owner by inode, with details on the same line or the next', () => {
   const expected = new Map([
     [20760, { rcvbufBytes: 8192, process: { pid: 11180, name: 'python3' } }],
-    [20759, { rcvbufBytes: 212992, process: { pid: 7, name: 'isc-worker' } }],
+    [
+      20759,
+      {
+        rcvbufBytes: 212992,
+        process: { pid: 7, name: 'isc-worker' },
+        cgroup: '/system.slice/named.service',
+      },
+    ],
   ]);
   expect(parseSs(SS)).toEqual(expected);
   expect(parseSs(SS.replaceAll('\n\t', ''))).toEqual(expected);

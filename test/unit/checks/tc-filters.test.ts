@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import qdisc, { parseQdiscs } from '../../../checks/qdisc.ts';
-import { parseFilters } from '../../../checks/qdisc/filters.ts';
+import { parseFilters, parseTcxPrograms } from '../../../checks/qdisc/filters.ts';
 import { fakeHost } from './fake-host.ts';
 import { garbledText } from './garbled-text.ts';
 
@@ -53,6 +53,47 @@ test('no text makes the parser throw', () => {
   fc.assert(
     fc.property(garbledText(police), (text) => {
       expect(parseFilters(text, 'ingress')).toBeInstanceOf(Array);
+    }),
+  );
+});
+
+const tcx = JSON.stringify([
+  { device: 'eth0', direction: 'ingress', programs: [{ id: 7, name: 'deny' }, { name: 'x' }, 5] },
+  { device: 'eth0', direction: 'sideways', programs: [{ id: 7, name: 'deny' }] },
+  { direction: 'egress', programs: [{ id: 7, name: 'deny' }] },
+]);
+
+test('programs attached by tcx: in the last reading', async () => {
+  const host = fakeHost({
+    commands: { 'tc -s -j qdisc show': qdiscs(5), 'whydrop-tcx-programs': tcx },
+  });
+  const first = await qdisc.read(host, { phase: 'first', interfaces: [] });
+  if (first.status !== 'ok') throw new Error(first.reason);
+  expect(first.value.tcx).toBeUndefined();
+  const context = { phase: 'last', first: first.value, interfaces: [] } as const;
+  expect(await qdisc.read(host, context)).toMatchObject({
+    value: {
+      tcx: [{ device: 'eth0', direction: 'ingress', program: { id: 7, name: 'deny' } }],
+    },
+  });
+});
+
+test('garbage in place of tcx programs never throws', () => {
+  const texts = fc.oneof(
+    garbledText(tcx),
+    fc
+      .array(
+        fc.record({
+          device: fc.string(),
+          direction: fc.constant('egress'),
+          programs: fc.jsonValue(),
+        }),
+      )
+      .map((value) => JSON.stringify(value)),
+  );
+  fc.assert(
+    fc.property(texts, (text) => {
+      expect(parseTcxPrograms(text)).toBeInstanceOf(Array);
     }),
   );
 });

@@ -2,6 +2,7 @@ import type { Conntrack } from '../../../checks/conntrack.ts';
 import type { Firewall } from '../../../checks/firewall.ts';
 import { packetsOf } from '../../../checks/firewall/ruleset.ts';
 import type { Link, Links } from '../../../checks/link.ts';
+import type { BpfPrograms, LoadedProgram } from '../../../checks/programs.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
 import type { Softnet, SoftnetCpu } from '../../../checks/softnet.ts';
 import { Sysctl } from '../../../checks/sysctl.ts';
@@ -213,4 +214,28 @@ export function details(known: Partial<DropDetails> = {}): DropDetails {
 
 export function causesOf(findings: readonly Finding[]): readonly CauseFinding[] {
   return findings.filter((finding) => finding.kind === 'cause');
+}
+
+interface Programs {
+  readonly programs?: readonly LoadedProgram[];
+  readonly attached?: BpfPrograms['attached'];
+  readonly allAttached?: boolean;
+  readonly allHolders?: boolean;
+}
+
+/** What the last reading found; the first one does not look. */
+export function programsOf({
+  programs = [],
+  attached = [],
+  allAttached = true,
+  allHolders = true,
+}: Programs = {}): Sampled<BpfPrograms> {
+  const first = { programs: new Map(), attached: [], allAttached: false, allHolders: false };
+  const byId = new Map(programs.map((program) => [program.id, program]));
+  return sampled<BpfPrograms>(first, { programs: byId, attached, allAttached, allHolders });
+}
+
+export function heldByAgent(id: number): LoadedProgram {
+  const holders = [{ pid: 812, name: 'agent', unit: 'agent.service' }];
+  return { id, name: 'deny', loadedAt: '2026-11-22T09:00:00.000Z', pins: [], holders };
 }

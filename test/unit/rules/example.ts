@@ -15,6 +15,7 @@ import neighbours from '../../../checks/neighbours.ts';
 import netlink from '../../../checks/netlink.ts';
 import nfqueue from '../../../checks/nfqueue.ts';
 import portUse from '../../../checks/port-use.ts';
+import programs from '../../../checks/programs.ts';
 import qdisc from '../../../checks/qdisc.ts';
 import routes from '../../../checks/routes.ts';
 import snmp from '../../../checks/snmp.ts';
@@ -29,6 +30,7 @@ import {
   capture,
   conntrackOf,
   firewallOf,
+  programsOf,
   sampled,
   settings,
   snmpRise,
@@ -54,6 +56,7 @@ const checks = {
   netlink,
   nfqueue,
   'port-use': portUse,
+  programs,
   qdisc,
   routes,
   snmp,
@@ -141,6 +144,7 @@ export function healthyHost(): HostEvidence {
     netlink: nothing({ sockets: new Map() }),
     nfqueue: nothing({ queues: [] }),
     'port-use': nothing({ ports: 28_232 }),
+    programs: programsOf(),
     qdisc: nothing({ qdiscs: [] }),
     routes: nothing({ failures: new Map(), tables: { refusing: [], defaults: new Set([4, 6]) } }),
     snmp: traffic({}),

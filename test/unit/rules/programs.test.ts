@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import type { LoadedProgram } from '../../../checks/programs.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
-import type { TcFilter } from '../../../checks/qdisc/filters.ts';
+import type { TcFilter, TcxProgram } from '../../../checks/qdisc/filters.ts';
 import tcEgressDrop from '../../../rules/l2/tc-egress-drop.ts';
 import tcIngressDrop from '../../../rules/l2/tc-ingress-drop.ts';
 import xdpDrop from '../../../rules/l2/xdp-drop.ts';
@@ -13,6 +14,7 @@ import {
   detailsOf,
   foreign,
   linkRise,
+  programsOf,
   sampled,
   snmpRise,
   window,
@@ -26,9 +28,10 @@ interface Xdp {
   readonly statistics?: Readonly<Record<string, bigint>>;
   readonly xdp?: boolean;
   readonly at?: JudgeWindow;
+  readonly programs?: ReturnType<typeof programsOf>;
 }
 
-function xdp({ drop = {}, statistics = {}, xdp = true, at = window }: Xdp) {
+function xdp({ drop = {}, statistics = {}, xdp = true, at = window, programs }: Xdp) {
   const link = linkRise({
     eth0: { ...attached, xdp },
     eth1: { rxPackets: 1000n },
@@ -49,7 +52,7 @@ function xdp({ drop = {}, statistics = {}, xdp = true, at = window }: Xdp) {
     ]),
   });
   const ethtool = sampled(nics(false), nics(true));
-  return causesOf(xdpDrop.judge({ link, drops, ethtool }, at))[0];
+  return causesOf(xdpDrop.judge({ link, drops, ethtool, programs }, at))[0];
 }
 
 test('a program drops: named by its id, as policy', () => {
@@ -111,17 +114,29 @@ interface Tc {
   readonly packets: number;
   readonly counted?: bigint;
   readonly filters?: readonly TcFilter[];
+  readonly tcx?: readonly TcxProgram[];
   readonly at?: JudgeWindow;
+  readonly programs?: ReturnType<typeof programsOf>;
 }
 
-function tc({ reason = 'TC_INGRESS', packets, counted = 0n, filters, at = window }: Tc) {
+function tc({
+  reason = 'TC_INGRESS',
+  packets,
+  counted = 0n,
+  filters,
+  tcx = [],
+  at = window,
+  programs,
+}: Tc) {
   const last: Qdiscs = {
     qdiscs: [clsact(50n + counted)],
     ...(filters !== undefined && { filters: new Map([['eth0', filters]]) }),
+    tcx,
   };
   const evidence = {
     drops: capture([{ reason, location: '__netif_receive_skb_core', packets }]),
     qdisc: sampled<Qdiscs>({ qdiscs: [clsact(50n)] }, last),
+    programs,
     snmp: snmpRise({ 'Ip.InReceives': 1000, 'Ip.OutRequests': 1000 }),
   };
   return {
@@ -165,4 +180,71 @@ test('a policer is told from a filter', () => {
   const police = { direction: 'ingress', kind: 'u32', actions: ['police'] } as const;
   const { ingress } = tc({ packets: 200, counted: 200n, filters: [police] });
   expect(ingress?.means).toMatch(/policer limits the rate/);
+});
+
+const loaded: LoadedProgram = {
+  id: 106,
+  name: 'filter',
+  loadedAt: '2026-11-22T09:00:59.999Z',
+  pins: [],
+  holders: [],
+};
+const agent = { pid: 812, name: 'agent' };
+
+test('who holds an XDP program is named with it', () => {
+  const named = (program: Partial<LoadedProgram>, allHolders = true) => {
+    const programs = programsOf({ programs: [{ ...loaded, ...program }], allHolders });
+    const cause = xdp({ drop: { packets: 200 }, programs });
+    return [cause?.scope.rule, cause?.because.find(({ source }) => source.includes('prog'))?.text];
+  };
+  const itself = 'XDP program filter (id 106, generic mode)';
+  const since = 'loaded 2026-11-22 09:00 UTC';
+  const byAgent = 'held by agent (pid 812, agent.service)';
+  expect(named({ holders: [{ ...agent, unit: 'agent.service' }] })).toEqual([
+    `${itself}, ${byAgent}`,
+    `${byAgent}; ${since}`,
+  ]);
+  const pin = 'pinned at /sys/fs/bpf/deny';
+  expect(named({ pins: ['/sys/fs/bpf/deny'] })).toEqual([`${itself}, ${pin}`, `${pin}; ${since}`]);
+  expect(named({})).toEqual([itself, expect.stringMatching(/^held by no process and pinned nowh/)]);
+  expect(named({}, false)).toEqual([itself, `who holds it was not found; ${since}`]);
+  // Another program's holder is not its own.
+  expect(named({ id: 107, holders: [agent] })).toEqual([itself, undefined]);
+});
+
+test('who holds the BPF program of a tc filter is named with it', () => {
+  const programs = programsOf({ programs: [{ ...loaded, id: 7, holders: [agent] }] });
+  const { ingress } = tc({ packets: 200, counted: 200n, filters: [filter], programs });
+  expect(ingress?.scope.rule).toBe('BPF program deny (id 7) (pref 1), held by agent (pid 812)');
+});
+
+const byTcx: TcxProgram = {
+  device: 'eth0',
+  direction: 'ingress',
+  program: { id: 8, name: 'cil_from_netdev' },
+};
+
+test('what no qdisc counted a program attached by tcx has dropped', () => {
+  const programs = programsOf({ programs: [{ ...loaded, id: 8, pins: ['/sys/fs/bpf/link'] }] });
+  const { ingress, egress } = tc({ packets: 200, tcx: [byTcx], programs });
+  expect(ingress?.scope).toEqual({
+    interface: 'eth0',
+    rule: 'BPF program cil_from_netdev (id 8), attached by tcx, pinned at /sys/fs/bpf/link',
+  });
+  expect(egress).toBeUndefined();
+});
+
+test('where a filter dropped as well, or another program may have, none is blamed', () => {
+  const counted = { packets: 200, filters: [filter], tcx: [byTcx] };
+  expect(tc({ ...counted, counted: 200n }).ingress?.scope.rule).toMatch(/^BPF program deny /);
+  const both = tc({ ...counted, counted: 90n }).ingress;
+  expect(both?.scope.rule).toBeUndefined();
+  expect(both?.because.map(({ text }) => text)).toEqual(
+    expect.arrayContaining([
+      'BPF program deny (id 7) (pref 1) on eth0',
+      'BPF program cil_from_netdev (id 8), attached by tcx on eth0',
+    ]),
+  );
+  const elsewhere = { ...byTcx, device: 'eth1' };
+  expect(tc({ packets: 200, tcx: [byTcx, elsewhere] }).ingress?.scope).toEqual({});
 });

@@ -16,6 +16,7 @@ import type { Neighbours } from '../../../checks/neighbours.ts';
 import type { Listener, Listeners } from '../../../checks/listeners.ts';
 import type { Netlink, NetlinkSocket } from '../../../checks/netlink.ts';
 import type { PortUse } from '../../../checks/port-use.ts';
+import type { BpfPrograms } from '../../../checks/programs.ts';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import type { Routes } from '../../../checks/routes.ts';
 import type { Snmp } from '../../../checks/snmp.ts';
@@ -361,6 +362,32 @@ function sockstat(): fc.Arbitrary<Sockstat> {
   );
 }
 
+function programs(): fc.Arbitrary<BpfPrograms> {
+  const id = fc.nat(5);
+  const holder = fc.record(
+    { pid: fc.nat(), name: fc.string(), unit: fc.string() },
+    { requiredKeys: ['pid', 'name'] },
+  );
+  const program = fc.record({
+    id,
+    name: fc.oneof(fc.string(), fc.constant('sd_fw_egress')),
+    loadedAt: fc.string(),
+    pins: fc.array(fc.string()),
+    holders: fc.array(holder),
+  });
+  const attachment = fc.record({
+    cgroup: fc.constantFrom('/', '/system.slice/web.service'),
+    direction: fc.constantFrom('ingress', 'egress'),
+    programs: fc.array(id),
+  });
+  return fc.record({
+    programs: fc.array(fc.tuple(id, program)).map((pairs) => new Map(pairs)),
+    attached: fc.array(attachment),
+    allAttached: fc.boolean(),
+    allHolders: fc.boolean(),
+  });
+}
+
 function qdisc(): fc.Arbitrary<Qdiscs> {
   const one: fc.Arbitrary<Qdisc> = fc.record(
     {
@@ -473,6 +500,7 @@ export const sinceBoot: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   // Nothing that was said before the window is in it.
   'kernel-log': fc.constant<KernelLog>({ messages: [] }),
   'port-use': portUse(),
+  programs: programs(),
   qdisc: qdisc(),
   lookups: lookups(),
   routes: routes(),

@@ -39,6 +39,10 @@ function libRefusing(
     update: () => 0,
     nextKey: () => -1,
     infoOf: () => -1,
+    nextProgramId: () => -1,
+    programFdById: () => -1,
+    programsAt: () => -1,
+    openPin: () => -1,
     errno: () => 2,
     errorName: (errno) => ({ 1: 'EPERM', 2: 'ENOENT', 13: 'EACCES', 22: 'EINVAL' })[errno] ?? '?',
     takeMessages: () => {

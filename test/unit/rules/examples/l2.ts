@@ -1,6 +1,6 @@
 import type { Link } from '../../../../checks/link.ts';
 import { EtherType } from '../../../../src/model/drops.ts';
-import { detailsOf, dropped, links, sampled } from '../evidence.ts';
+import { detailsOf, dropped, heldByAgent, links, programsOf, sampled } from '../evidence.ts';
 import { kernelSays, type Example, type HostEvidence } from '../example.ts';
 
 const ADDRESS = '02:00:00:00:00:01';
@@ -57,7 +57,9 @@ function hook(direction: 'ingress' | 'egress', packets: number): HostEvidence['q
         options: {},
       },
     ],
-    filters: new Map([['eth0', [{ direction, kind: 'u32', actions: ['drop'] }]]]),
+    filters: new Map([
+      ['eth0', [{ direction, kind: 'bpf', program: { id: 7, name: 'deny' }, actions: [] }]],
+    ]),
   });
   return sampled(at(0), at(packets));
 }
@@ -209,8 +211,15 @@ export default [
   {
     rule: 'xdp-drop',
     evidence: (packets) => ({
-      link: links({ eth0: { xdp: true, rxPackets: 10_000n } }),
+      link: links({
+        eth0: {
+          xdp: true,
+          xdpPrograms: [{ id: 7, name: 'deny', mode: 'generic' }],
+          rxPackets: 10_000n,
+        },
+      }),
       drops: dropped('NOT_SPECIFIED', 'do_xdp_generic', packets, on('eth0')),
+      programs: programsOf({ programs: [heldByAgent(7)] }),
     }),
     causeFrom: 26,
   },
@@ -219,6 +228,7 @@ export default [
     evidence: (packets) => ({
       qdisc: hook('ingress', packets),
       drops: dropped('TC_INGRESS', '__netif_receive_skb_core', packets, on('eth0')),
+      programs: programsOf({ programs: [heldByAgent(7)] }),
     }),
     causeFrom: 26,
   },

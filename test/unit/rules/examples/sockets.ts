@@ -1,5 +1,5 @@
 import type { DatagramSocket } from '../../../../checks/sockets.ts';
-import { capture, details, dropped, sampled } from '../evidence.ts';
+import { capture, details, dropped, heldByAgent, programsOf, sampled } from '../evidence.ts';
 import { traffic, type Example } from '../example.ts';
 
 export default [
@@ -8,6 +8,10 @@ export default [
     evidence: (packets) => ({
       snmp: traffic({ 'Ip.OutDiscards': packets }),
       drops: dropped('BPF_CGROUP_EGRESS', 'ip_finish_output', packets),
+      programs: programsOf({
+        programs: [heldByAgent(7)],
+        attached: [{ cgroup: '/kube', direction: 'egress', programs: [7] }],
+      }),
     }),
     causeFrom: 1,
   },
@@ -16,6 +20,10 @@ export default [
     evidence: (packets) => ({
       snmp: traffic({ 'Udp.InErrors': packets }),
       drops: dropped('SOCKET_FILTER', 'udp_queue_rcv_one_skb', packets),
+      programs: programsOf({
+        programs: [heldByAgent(7)],
+        attached: [{ cgroup: '/kube', direction: 'ingress', programs: [7] }],
+      }),
     }),
     causeFrom: 1,
   },
