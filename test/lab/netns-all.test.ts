@@ -4,6 +4,7 @@ import { openHost, openWholeMachine } from '../../src/cli/open-host.ts';
 import type { Host, Machine } from '../../src/model/host.ts';
 import type { Report, ReportCause, ReportNamespace } from '../../src/model/report.ts';
 import { run, start } from './command.ts';
+import { asymmetricRoute, ELSEWHERE } from './faults/reverse-path.ts';
 import {
   CleanUp,
   inside,
@@ -100,7 +101,7 @@ test.skipIf(missing !== null)(
       'nft -f -',
       'table inet t { chain i { type filter hook input priority 0; udp dport 5000 counter drop;\n}\n}',
     );
-    await inside(asymmetric.a, 'ip addr add 192.0.2.7/32 dev lo');
+    await asymmetricRoute(asymmetric);
     await inside(asymmetric.b, 'sysctl -qw net.ipv4.conf.vb.rp_filter=1');
     // What waits in the queue of a UDP socket belongs to no interface and no socket when that is closed.
     const stuck = await receiveUdp(quiet.b, 7000, 'stuck');
@@ -118,7 +119,7 @@ test.skipIf(missing !== null)(
           sendUdp({ from: storm.a, to: RECEIVER, port: 5000, packets: 50_000, perSecond: 0 }),
           sendUdp({
             from: asymmetric.a,
-            source: '192.0.2.7',
+            source: ELSEWHERE,
             to: RECEIVER,
             port: 5000,
             packets: 200,

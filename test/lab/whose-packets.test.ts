@@ -112,11 +112,24 @@ test.skipIf(missing !== null)(
     expect(flowsOn('vb', ofB)).toEqual(
       expect.arrayContaining([
         'UDP 10.77.0.1:1000 → 10.77.0.2:1001',
-        'VLAN 7 UDP 10.77.0.1:1000 → 10.77.0.2:1001',
         expect.stringMatching(/^TCP 10\.77\.0\.1:\d+ → 10\.77\.0\.2:81$/),
         expect.stringMatching(/^UDP \[fd77::1\]:\d+ → \[fd77::2\]:4000$/),
-        'ARP request 10.77.0.1 → 10.77.0.2',
       ]),
+    );
+    const [ofVlan, ofArp] = ofB?.causes ?? [];
+    expect(ofVlan).toMatchObject({
+      packets: 3,
+      scope: { interface: 'vb', rule: 'netdev t i: vlan id 7 drop' },
+    });
+    expect(ofVlan?.because).toContainEqual(
+      expect.objectContaining({ text: '3 of them: VLAN 7 UDP 10.77.0.1:1000 → 10.77.0.2:1001' }),
+    );
+    expect(ofArp).toMatchObject({
+      packets: 2,
+      scope: { interface: 'vb', rule: 'arp t i: drop' },
+    });
+    expect(ofArp?.because).toContainEqual(
+      expect.objectContaining({ text: '2 of them: ARP request 10.77.0.1 → 10.77.0.2' }),
     );
     expect(ofA?.causes).toMatchObject([{ scope: { netns: a, interface: 'va' }, packets: 4 }]);
     expect(ofA?.causes[0]?.because.map(({ text }) => text)).toContainEqual(

@@ -19,10 +19,10 @@ setsockopt($s, SOL_SOCKET, SO_RCVBUF, 4096);
 $| = 1; print "ready\\n"; sleep(100) while 1;
 `;
 
-/** A capture of all packets that never reads. */
+/** A capture of IPv4 packets that never reads: interfaces that come up announce themselves by IPv6, at any time. */
 const CAPTURE = `
 use strict;
-socket(my $s, 17, 3, unpack('n', pack('S', 3))) or die $!;
+socket(my $s, 17, 3, unpack('n', pack('S', 0x0800))) or die $!;
 setsockopt($s, 1, 8, 4096);
 $| = 1; print "ready\\n"; sleep(100) while 1;
 `;
