@@ -2,7 +2,13 @@ import { EtherType } from '../../src/model/drops.ts';
 import { defineBenign, unspecified } from '../benign.ts';
 
 /** Their queues are emptied. */
-const REMOVED = ['flush_backlog', 'dev_deactivate_many', 'veth_napi_del_range', 'veth_dellink'];
+const REMOVED = [
+  'flush_backlog',
+  'dev_deactivate_many',
+  'veth_napi_del_range',
+  'veth_dellink',
+  'tun_queue_purge',
+];
 /** napi_get_frags_check() allocates a buffer as a test, and frees it. */
 const CREATED = [
   'netif_napi_add_weight_locked',

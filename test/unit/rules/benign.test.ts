@@ -133,6 +133,7 @@ test.each<[Signature, string]>([
   ['NO_TX_TARGET@br_dev_xmit 0x86dd', 'link-start-up'],
   ['NO_TX_TARGET@vxlan_xmit 0x86dd', 'link-start-up'],
   ['NOT_SPECIFIED@flush_backlog', 'device-change'],
+  ['NOT_SPECIFIED@tun_queue_purge', 'device-change'],
   ['NOT_SPECIFIED@netif_napi_add_weight_locked 0', 'device-change'],
   ['@arp_process 0x0806', 'arp-noise'],
   ['NOT_SPECIFIED@stp_pdu_rcv 0x0004', 'l2-unhandled-proto'],
