@@ -61,7 +61,7 @@ describe('verdict', () => {
     const totals = { dropped: 100, explained: 60, benign: 0, unexplained: 40 };
     const notice = { ...firstCause, packets: 60, severity: 'notice' as const };
     const unknown = { ...sampleReport, verdict: 'warning' as const, totals, causes: [notice] };
-    expect((await boxOf(unknown))[1]).toBe('40.0 % of them: no known cause explains them');
+    expect((await boxOf(unknown))[1]).toBe('40 % of them: no known cause explains them');
   });
 
   test('nothing wrong', async () => {
