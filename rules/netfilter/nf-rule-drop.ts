@@ -65,7 +65,7 @@ export default defineRule({
       '`nft list ruleset` or `iptables-save -c` twice, and look which counter moved. For a rule without one: `nft insert rule … meta nftrace set 1`, then `nft monitor trace`.',
     fix: 'If the traffic is wanted, accept it in a rule before the one that drops, with the tool that owns the ruleset (ufw, firewalld, Docker …). It opens the firewall for what it matches. whydrop never changes a firewall.',
     normal:
-      'Refusing unwanted packets is what a firewall is for. A slow, steady trickle is the background noise of the Internet.',
+      'Refusing unwanted packets is what a firewall is for. A slow, steady trickle is the background noise of the Internet, and packets for one port after the other are a port scan.',
     references: [
       'net/netfilter/nf_tables_core.c nft_do_chain (Linux 6.18)',
       'net/netfilter/core.c nf_hook_slow (Linux 6.18)',
