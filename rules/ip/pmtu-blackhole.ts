@@ -89,7 +89,7 @@ export default defineRule({
             ? [
                 {
                   source: 'skb:kfree_skb',
-                  text: `${deaf} flows lost ${DEAF_FLOW_PACKETS} or more: they go on though they were told`,
+                  text: `flows that lost ${DEAF_FLOW_PACKETS} or more, which go on though they were told: ${deaf}`,
                 },
               ]
             : []),

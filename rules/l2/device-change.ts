@@ -2,7 +2,13 @@ import { EtherType } from '../../src/model/drops.ts';
 import { defineBenign, unspecified } from '../benign.ts';
 
 /** Their queues are emptied. */
-const REMOVED = ['flush_backlog', 'dev_deactivate_many', 'veth_napi_del_range', 'veth_dellink'];
+const REMOVED = [
+  'flush_backlog',
+  'dev_deactivate_many',
+  'veth_napi_del_range',
+  'veth_dellink',
+  'tun_queue_purge',
+];
 /** napi_get_frags_check() allocates a buffer as a test, and frees it. */
 const CREATED = [
   'netif_napi_add_weight_locked',
@@ -23,7 +29,7 @@ export default defineBenign({
   explain: {
     see: 'A few drop events when a container, a virtual machine or a VPN starts or stops.',
     kernel:
-      'When a device goes away, packets of it that still wait in the input queues of the CPUs are freed: `flush_backlog`. When one is created, `napi_get_frags_check` allocates an empty buffer and frees it again, for each receive queue (net/core/dev.c).',
+      'When a device goes away, packets of it that still wait in the input queues of the CPUs are freed: `flush_backlog`; and what a program has not read from its tun device when it ends: `tun_queue_purge` (drivers/net/tun.c). When one is created, `napi_get_frags_check` allocates an empty buffer and frees it again, for each receive queue (net/core/dev.c).',
     confirm: '`ip monitor link` shows interfaces come and go.',
     fix: 'None is needed.',
     normal: 'Always when interfaces are created and removed.',

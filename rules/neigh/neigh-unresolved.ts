@@ -1,7 +1,7 @@
 import drops from '../../checks/drops.ts';
 import neighbours, { type SilentNeighbours } from '../../checks/neighbours.ts';
 import snmp from '../../checks/snmp.ts';
-import { defineRule, type Claim, type Severity } from '../../src/model/rule.ts';
+import { defineRule, type Claim, type JudgeWindow, type Severity } from '../../src/model/rule.ts';
 import { areStray, dropsOf, packetsOf, seen, sentPackets, strays } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
@@ -78,7 +78,7 @@ export default defineRule({
         confidence: window.severalNetns ? 'likely' : 'certain',
         packets,
         traffic: sentPackets(snmp),
-        severityAtMost: severityAtMost(silent),
+        severityAtMost: severityAtMost(silent, packets, window),
         scope: one === undefined ? {} : { interface: one.device },
         because: [
           ...Object.entries(REASONS).flatMap(([reason, text]) =>
@@ -133,9 +133,14 @@ function isScan(silent: SilentNeighbours | undefined): boolean {
 }
 
 /** A dead gateway takes all with it; a dead peer is somebody else's fault; a scan is nobody's. */
-function severityAtMost(silent: SilentNeighbours | undefined): Severity {
+function severityAtMost(
+  silent: SilentNeighbours | undefined,
+  packets: number,
+  window: JudgeWindow,
+): Severity {
   if (silent?.named.some(({ gateway }) => gateway) === true) return 'critical';
-  return isScan(silent) ? 'notice' : 'warning';
+  // Each of them no more than a single one may have: machines that are off, and a monitoring system that asks for them.
+  return isScan(silent) || areStray(packets / (silent?.count ?? 1), window) ? 'notice' : 'warning';
 }
 
 function namesOf({ count, named }: SilentNeighbours): string {

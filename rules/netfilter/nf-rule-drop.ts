@@ -13,7 +13,7 @@ import sysctl from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { describeFlow } from '../../src/model/describe-flow.ts';
-import { countDrops, type DropCapture } from '../../src/model/drops.ts';
+import { countDrops, type DropCapture, type DropFlow } from '../../src/model/drops.ts';
 import {
   defineRule,
   type CauseFinding,
@@ -26,6 +26,7 @@ import { acceptFix } from './accept-fix.ts';
 import { bridgedRefusals, withoutBridged } from './bridged.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { conditionsMet, conditionText } from './match/condition-text.ts';
+import { isScan } from './port-scan.ts';
 import type { Flow } from './match/flows.ts';
 import { isOfIp } from './match/places.ts';
 import type { Suspect } from './match/suspects.ts';
@@ -64,7 +65,7 @@ export default defineRule({
       '`nft list ruleset` or `iptables-save -c` twice, and look which counter moved. For a rule without one: `nft insert rule … meta nftrace set 1`, then `nft monitor trace`.',
     fix: 'If the traffic is wanted, accept it in a rule before the one that drops, with the tool that owns the ruleset (ufw, firewalld, Docker …). It opens the firewall for what it matches. whydrop never changes a firewall.',
     normal:
-      'Refusing unwanted packets is what a firewall is for. A slow, steady trickle is the background noise of the Internet.',
+      'Refusing unwanted packets is what a firewall is for. A slow, steady trickle is the background noise of the Internet, and packets for one port after the other are a port scan.',
     references: [
       'net/netfilter/nf_tables_core.c nft_do_chain (Linux 6.18)',
       'net/netfilter/core.c nf_hook_slow (Linux 6.18)',
@@ -103,9 +104,10 @@ interface Context {
 
 function countedFinding(refuser: CountedRefuser, context: Context): CauseFinding {
   const { entry, packets, first, last } = refuser;
+  const flows = capturedFlows(context.drops);
   return {
     // The counter moves for exactly the packets that meet this verdict.
-    ...common([refuser], packets, context),
+    ...common([refuser], packets, context, flows),
     confidence: 'certain',
     scope: { rule: nameOf(entry) },
     because: [
@@ -117,7 +119,7 @@ function countedFinding(refuser: CountedRefuser, context: Context): CauseFinding
       },
       ...captured(context.drops),
     ],
-    means: `${capitalised(describe(entry))} refused these packets${byOwner(entry)}. That is what it was made for; it is a fault only if this traffic is wanted.`,
+    means: `${capitalised(describe(entry))} refused these packets${byOwner(entry)}. That is what it was made for; ${faultIf(flows)}`,
     fixes: [acceptFix(refuser, true)],
     claims: claimsOf([refuser], context.drops),
   };
@@ -126,7 +128,7 @@ function countedFinding(refuser: CountedRefuser, context: Context): CauseFinding
 function othersFinding(others: readonly CountedRefuser[], context: Context): CauseFinding {
   const packets = others.reduce((sum, refuser) => sum + refuser.packets, 0);
   return {
-    ...common(others, packets, context),
+    ...common(others, packets, context, []),
     confidence: 'certain',
     scope: { rule: `${others.length} more rules` },
     because: others.slice(0, NAMED_SUSPECTS).map(({ entry, packets, first, last }) => ({
@@ -154,9 +156,10 @@ function deducedFinding(
   const more = ranked.length - names.length;
   const list = `${names.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
   const known = (flows ?? []).filter(({ flow }) => flow !== undefined);
+  const knownFlows = known.flatMap(({ flow }) => flow ?? []);
   const isEstimate = known.some(({ drop }) => drop.details?.flowsApproximate === true);
   return {
-    ...common(ranked, packets, context),
+    ...common(ranked, packets, context, knownFlows),
     confidence: unseen.length === 0 ? 'likely' : 'possible',
     scope: first === undefined ? {} : { rule: nameOf(first.entry) },
     because: [
@@ -174,11 +177,11 @@ function deducedFinding(
     ],
     means:
       only !== undefined
-        ? `Only ${describe(only.entry)} can have refused these packets, and it does not count them itself${byOwner(only.entry)}. It is a fault only if this traffic is wanted.`
+        ? `Only ${describe(only.entry)} can have refused these packets, and it does not count them itself${byOwner(only.entry)}. ${capitalised(faultIf(knownFlows))}`
         : `One of these refused the packets, and none of them counts: ${list}. Add a counter to each rule to see which; a policy can have a last rule with nothing but a counter before it. It is a fault only if this traffic is wanted.`,
     fixes: only === undefined ? [] : [acceptFix(only, false)],
     claims,
-    ...(flows !== undefined && { flows: known.flatMap(({ flow }) => flow ?? []) }),
+    ...(flows !== undefined && { flows: knownFlows }),
   };
 }
 
@@ -212,12 +215,17 @@ const whyUncounted: Readonly<Record<UncountedRefuser['because'], string>> = {
   'counter reset': 'its counter was set back while measuring',
 };
 
-function common(refusers: readonly Refuser[], packets: number, context: Context) {
+function common(
+  refusers: readonly Refuser[],
+  packets: number,
+  context: Context,
+  flows: readonly DropFlow[],
+) {
   return {
     kind: 'cause',
     packets,
     ...trafficOf(refusers, packets, context.snmp),
-    severityAtMost: policySeverity(packets, context.window),
+    severityAtMost: isScan(flows) ? 'notice' : policySeverity(packets, context.window),
     rulesOut: rulesOut(context.conntrack),
   } as const;
 }
@@ -285,6 +293,13 @@ function claimsOf(
   return [...claims.values()];
 }
 
+/** What the firewall refused, as far as the capture tells. */
+function capturedFlows(capture: DropCapture | undefined): readonly DropFlow[] {
+  return (capture?.drops ?? [])
+    .filter(({ reason }) => reason === 'NETFILTER_DROP')
+    .flatMap(({ details }) => details?.topFlows ?? []);
+}
+
 function captured(capture: DropCapture | undefined): readonly Observation[] {
   const seen = countDrops(capture, 'NETFILTER_DROP');
   return seen === 0
@@ -295,6 +310,12 @@ function captured(capture: DropCapture | undefined): readonly Observation[] {
           text: `${seen} drops with the reason NETFILTER_DROP on this machine`,
         },
       ];
+}
+
+function faultIf(flows: readonly DropFlow[]): string {
+  return isScan(flows)
+    ? 'they try many ports, as a port scan does.'
+    : 'it is a fault only if this traffic is wanted.';
 }
 
 function describe(entry: FirewallRule | FirewallPolicy): string {

@@ -2,6 +2,7 @@ import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { countReasons, countUnspecified, withoutReasons } from '../benign.ts';
+import { rises } from '../protocol-counters.ts';
 import { aboveNoise, harmlessOf, symptom } from './segments.ts';
 
 export const REASONS = [
@@ -53,7 +54,8 @@ export default defineRule({
     confirm:
       '`nstat -az TcpExtDelayedACKLost TcpExtTCPDSACKOldSent TcpExtTCPOFOMerge TcpExtTCPChallengeACK`, beside `TcpInSegs`.',
     fix: 'None is needed for a small share. If it is large, look for the loss or the delay of packets in the other direction: `mtr --tcp`, counters of the peer and of the switches between.',
-    normal: 'Up to about one in a hundred segments, on any network.',
+    normal:
+      'Up to about one in a hundred segments, on any network. Keepalives, and probes of a window that is closed, however many.',
     references: [
       'net/ipv4/tcp_input.c tcp_data_queue, tcp_validate_incoming (Linux 6.18)',
       'Documentation/networking/snmp_counter.rst',
@@ -67,7 +69,9 @@ export default defineRule({
       text: 'TCP segments that had arrived before, or no longer fit their connection: the data itself was not lost.',
       claims: [{ reason: REASONS }, withoutReasons({ location: LOCATIONS, packets })],
     };
-    const repeated = aboveNoise(countReasons(drops, REASONS), COUNTERS, snmp, window);
+    // Keepalives, and probes of a closed window, repeat a number but no data: TCP_OLD_SEQUENCE as well, not counted.
+    const data = Math.min(countReasons(drops, REASONS), rises(snmp, COUNTERS));
+    const repeated = aboveNoise(data, COUNTERS, snmp, window);
     return repeated === undefined
       ? [benign]
       : [

@@ -97,6 +97,8 @@ test.each<[Signature, string]>([
   ['NOT_SPECIFIED@virtio_transport_recv_pkt 0', 'internal'],
   ['@unix_dgram_connect 0', 'internal'],
   ['@netlink_broadcast_filtered 0', 'internal'],
+  ['NOT_SPECIFIED@inet_rtm_getroute', 'internal'],
+  ['NOT_SPECIFIED@inet6_rtm_getroute 0', 'internal'],
   ['NOT_SPECIFIED@tcp_v4_rcv', 'tcp-reset-noise'],
   ['NOT_SPECIFIED@tcp_v6_rcv 0x86dd', 'tcp-reset-noise'],
   ['NOT_SPECIFIED@tcp_rcv_state_process', 'tcp-reset-noise'],
@@ -131,6 +133,7 @@ test.each<[Signature, string]>([
   ['NO_TX_TARGET@br_dev_xmit 0x86dd', 'link-start-up'],
   ['NO_TX_TARGET@vxlan_xmit 0x86dd', 'link-start-up'],
   ['NOT_SPECIFIED@flush_backlog', 'device-change'],
+  ['NOT_SPECIFIED@tun_queue_purge', 'device-change'],
   ['NOT_SPECIFIED@netif_napi_add_weight_locked 0', 'device-change'],
   ['@arp_process 0x0806', 'arp-noise'],
   ['NOT_SPECIFIED@stp_pdu_rcv 0x0004', 'l2-unhandled-proto'],
@@ -278,7 +281,7 @@ test.each([
 ])('%s: a notice above one in a hundred segments, of this namespace', (id, signature, counter) => {
   const causes = (packets: number, situation: Situation) =>
     causesBy(id, [dropOf(signature, packets)], situation);
-  const counters = { 'Tcp.InSegs': 20_000 };
+  const counters = { 'Tcp.InSegs': 20_000, [counter]: 5000 };
 
   expect(causes(200, { counters })).toEqual([]);
   expect(causes(201, { counters })).toMatchObject([
@@ -287,10 +290,16 @@ test.each([
   ]);
   expect(accountOf([dropOf(signature, 201)], { counters })).toEqual({ [id]: 201 });
   // Too few to say anything, though it is a large share.
-  expect(causes(99, { counters: { 'Tcp.InSegs': 200 } })).toEqual([]);
+  expect(causes(99, { counters: { ...counters, 'Tcp.InSegs': 200 } })).toEqual([]);
   // Another namespace's.
   const elsewhere = { counters: { ...counters, [counter]: 3 }, severalNetns: true };
   expect(causes(5000, elsewhere)).toEqual([]);
-  const here = { counters: { ...counters, [counter]: 5000 }, severalNetns: true };
-  expect(causes(5000, here)).toHaveLength(1);
+  expect(causes(5000, { counters, severalNetns: true })).toHaveLength(1);
+});
+
+test('keepalives repeat no data: not a word, however many', () => {
+  const keepalives = [dropOf('TCP_OLD_SEQUENCE@tcp_validate_incoming', 2000)];
+  const counters = { 'Tcp.InSegs': 2000, 'TcpExt.DelayedACKLost': 1 };
+  expect(causesBy('tcp-sequence-noise', keepalives, { counters })).toEqual([]);
+  expect(accountOf(keepalives, { counters })).toEqual({ 'tcp-sequence-noise': 2000 });
 });

@@ -47,6 +47,9 @@ test.each([
   ['a peer', [peer], 1, 'warning', /10\.0\.0\.9 on eth0 does not answer/],
   ['the gateway', [gateway, peer], 2, 'critical', /gateway 10\.0\.0\.1/],
   ['a scan', [peer, peer], 16, 'notice', /many addresses that nobody has/],
+  ['machines that are off, a few packets for each', [peer, peer], 8, 'notice', /Next hops/],
+  ['machines that are off, more than that', [peer, peer], 7, 'warning', /Next hops/],
+  ['the gateway, and machines that are off', [gateway, peer], 8, 'critical', /gateway/],
 ])('no answer: %s', (_, silent, count, severity, means) => {
   const cause = unresolved(200, silent, { count });
   expect(cause).toMatchObject({ confidence: 'certain', packets: 200 });

@@ -263,6 +263,30 @@ test.each([
   expect(judge({ first, last: later(first, packets) })).toMatchObject([{ severityAtMost }]);
 });
 
+const eachOnce = (...ports: readonly number[]) => Object.fromEntries(ports.map((at) => [at, 1]));
+const scanned = eachOnce(21, 22, 23, 25, 110, 139, 445, 3389);
+
+test.each([
+  ['a scan: each packet another port', toPorts(scanned), 'notice'],
+  ['one service', toPorts({ 5000: 8 }), 'warning'],
+  ['a group of services', toPorts(eachOnce(21, 22, 23, 25, 110, 139, 445)), 'warning'],
+  ['a scan, and one service', toPorts({ ...scanned, 443: 3 }), 'warning'],
+  // They come from port 4000.
+  ['answers of one service', toPorts(eachOnce(...range(40_000, 10))), 'warning'],
+  ['nothing is known of flows', { packets: 8 }, 'warning'],
+])('severity by what was refused: %s', (_, drop, severityAtMost) => {
+  const first = [nft('counter drop', 0n)];
+  expect(judge({ first, last: later(first, 200n), drops: [drop] })).toMatchObject([
+    { severityAtMost },
+  ]);
+  const uncounted = { first: [base], drops: [{ ...drop, packets: 200 }], ip: inputGap(200) };
+  expect(judge(uncounted)).toMatchObject([{ packets: 200 }]);
+});
+
+function range(from: number, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => from + index);
+}
+
 test.each([
   {
     name: 'iptables-legacy',
