@@ -89,7 +89,7 @@ export default defineRule({
     return [
       ...named.map((refuser) => countedFinding(refuser, context)),
       ...(others.length === 0 ? [] : [othersFinding(others, context)]),
-      ...deduced.map((deduction) => deducedFinding(deduction, firewall.last, context)),
+      ...deduced.map((deduction) => deducedFinding(deduction, firewall, context)),
     ];
   },
 });
@@ -143,9 +143,11 @@ function othersFinding(others: readonly CountedRefuser[], context: Context): Cau
 
 function deducedFinding(
   { suspects, packets, claims, gaps, flows }: Deduction,
-  { unseen, matching }: Firewall,
+  firewall: Sampled<Firewall>,
   context: Context,
 ): CauseFinding {
+  const { matching } = firewall.last;
+  const unseen = [...firewall.last.unseen, ...rulesGone(firewall)];
   // Policies and rules without a condition first: whatever is not accepted ends there.
   const ranked = [...suspects].sort((a, b) => conditions(a) - conditions(b));
   const [first] = ranked;
@@ -174,7 +176,7 @@ function deducedFinding(
     ],
     means:
       only !== undefined
-        ? `Only ${describe(only.entry)} can have refused these packets, and it does not count them itself${byOwner(only.entry)}. It is a fault only if this traffic is wanted.`
+        ? `${unseen.length === 0 ? 'Only' : 'Of the rules that are known, only'} ${describe(only.entry)} can have refused these packets, and ${whyNotKnown[only.because]}${byOwner(only.entry)}. It is a fault only if this traffic is wanted.`
         : `One of these refused the packets, and none of them counts: ${list}. Add a counter to each rule to see which; a policy can have a last rule with nothing but a counter before it. It is a fault only if this traffic is wanted.`,
     fixes: only === undefined ? [] : [acceptFix(only, false)],
     claims,
@@ -211,6 +213,22 @@ const whyUncounted: Readonly<Record<UncountedRefuser['because'], string>> = {
   new: 'came into the ruleset while measuring',
   'counter reset': 'its counter was set back while measuring',
 };
+
+const whyNotKnown: Readonly<Record<UncountedRefuser['because'], string>> = {
+  'not counted': 'it does not count them itself',
+  new: 'its counter may have begun with any number',
+  'counter reset': 'its counter does not tell how many',
+};
+
+/** A reload puts others in their place; what they refused before, no counter tells any more. */
+function rulesGone({ first, last }: Sampled<Firewall>): readonly string[] {
+  const gone = [...first.packets.keys()].filter((key) => !last.packets.has(key)).length;
+  return gone === 0
+    ? []
+    : [
+        `${gone} rules or policies with a counter went out of the ruleset while measuring: they may have refused these packets, too`,
+      ];
+}
 
 function common(refusers: readonly Refuser[], packets: number, context: Context) {
   return {
