@@ -86,13 +86,25 @@ export default defineRule({
             { firewall: firewall.last, drops, snmp, conntrack, link, sysctl },
             window,
           );
+    const flows = otherFlows(drops, deduced);
     return [
-      ...named.map((refuser) => countedFinding(refuser, context)),
-      ...(others.length === 0 ? [] : [othersFinding(others, context)]),
+      ...named.map((refuser) => ({ ...countedFinding(refuser, context), ...flows })),
+      ...(others.length === 0 ? [] : [{ ...othersFinding(others, context), ...flows }]),
       ...deduced.map((deduction) => deducedFinding(deduction, firewall, context)),
     ];
   },
 });
+
+/** Whom rules that count refused: not those that were laid at the door of one that does not. */
+function otherFlows(
+  drops: DropCapture | undefined,
+  deduced: readonly Deduction[],
+): Pick<CauseFinding, 'flows'> {
+  const taken = new Set(deduced.flatMap(({ flows }) => flows ?? []).map(({ flow }) => flow));
+  if (drops === undefined || taken.size === 0) return {};
+  const all = drops.drops.flatMap(({ details }) => details?.topFlows ?? []);
+  return { flows: all.filter((flow) => !taken.has(flow)) };
+}
 
 interface Context {
   readonly drops: DropCapture | undefined;
