@@ -205,7 +205,7 @@ function elsewhereOf(
     others.some(({ details }) => !isPlaced(details)) &&
       'Some had neither interface nor socket: they are of no known network namespace.',
     unselected > 0 &&
-      `${unselected} packets died in other network namespaces, where whydrop did not look: \`whydrop report --netns all\` looks into each.`,
+      `${unselected} ${unselected === 1 ? 'packet' : 'packets'} died in other network namespaces, where whydrop did not look: \`whydrop report --netns all\` looks into each.`,
     ofOtherInterfaces.length > 0 && 'Nothing explains these, but they died on other interfaces.',
   ];
   const drops = [...unplaced, ...others, ...ofOtherInterfaces];

@@ -38,9 +38,13 @@ export function worst(severities: readonly Severity[]): Severity {
 
 type Ranked = Pick<ReportCause, 'id' | 'packets' | 'confidence' | 'severity'>;
 
-/** Packets lost, then confidence, then severity; the id makes the order stable. */
+/**
+ * Causes of an alarm before notices, however many packets these are about. Then packets lost, then confidence,
+ * then severity; the id makes the order stable.
+ */
 export function byImpact(a: Ranked, b: Ranked): number {
   return (
+    Number(a.severity === 'notice') - Number(b.severity === 'notice') ||
     b.packets - a.packets ||
     CONFIDENCES.indexOf(a.confidence) - CONFIDENCES.indexOf(b.confidence) ||
     SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||

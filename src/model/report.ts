@@ -35,7 +35,7 @@ export interface Report {
   /** Packets in the window. dropped = explained + benign + unexplained. */
   totals: ReportTotals;
   verdict: Verdict;
-  /** Ranked: packets lost, then confidence, then severity. */
+  /** Ranked: notices last; packets lost, then confidence, then severity. */
   causes: ReportCause[];
   benign: ({ id: string; packets: number; text: string } & Whereabouts)[];
   unexplained: ReportDrops[];

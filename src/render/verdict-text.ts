@@ -69,16 +69,26 @@ function isLosing({ verdict }: ReportNamespace): boolean {
   return verdict === 'warning' || verdict === 'critical';
 }
 
-function mainCause({ causes, totals }: Report): string[] {
+/** What makes the verdict what it is, though something milder may cost more packets. */
+function mainCause({ causes, totals, verdict }: Report): string[] {
   const lost = lostPackets(totals);
-  const [first] = causes;
-  if (first === undefined) return lost > 0 ? ['No known cause explains them'] : [];
-  const where = describeScope(first.scope);
-  const cause = where === '' ? first.title : `${first.title} (${where})`;
-  if (first.packets === 0 || lost === 0) return [cause];
+  const isAlarm = verdict === 'warning' || verdict === 'critical';
+  const main = causes.find(({ severity }) => severity === verdict);
+  const shown = main ?? (isAlarm ? undefined : causes[0]);
+  if (shown === undefined) {
+    if (lost === 0) return [];
+    return [
+      totals.unexplained === lost
+        ? 'No known cause explains them'
+        : `${formatShare(totals.unexplained / lost)} of them: no known cause explains them`,
+    ];
+  }
+  const where = describeScope(shown.scope);
+  const cause = where === '' ? shown.title : `${shown.title} (${where})`;
+  if (shown.packets === 0 || lost === 0) return [cause];
   const others = causes.length - 1;
   const rest = others === 0 ? '' : `; ${formatCountOf(others, 'more cause')} below`;
-  return [`${formatShare(Math.min(first.packets / lost, 1))} of them: ${cause}${rest}`];
+  return [`${formatShare(Math.min(shown.packets / lost, 1))} of them: ${cause}${rest}`];
 }
 
 /** What makes the numbers less than the whole truth. */

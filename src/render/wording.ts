@@ -19,10 +19,11 @@ export function formatCountOf(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** `2,455/s`, `0.4/s` */
+/** `2,455/s`, `0.4/s`. Rates in a report have one digit: rounded from there, the same rate reads the same everywhere. */
 export function formatRate(perSecond: number): string {
   if (perSecond > 0 && perSecond < 0.1) return '<0.1/s';
-  return `${(perSecond < 10 ? oneDigit : integer).format(perSecond)}/s`;
+  const rate = Number(perSecond.toFixed(1));
+  return `${(rate < 10 ? oneDigit : integer).format(rate)}/s`;
 }
 
 /** `99.6 %`; says 100 only when it is all. */

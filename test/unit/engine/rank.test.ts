@@ -69,14 +69,16 @@ const ranked = (
   severity,
 });
 
-test('packets, then confidence, then severity, then the id', () => {
+test('notices last; packets, then confidence, then severity, then the id', () => {
   const inOrder = [
-    ranked('z', 10, 'possible', 'notice'),
-    ranked('z', 9, 'certain', 'notice'),
+    ranked('z', 10, 'possible', 'warning'),
+    ranked('z', 9, 'certain', 'warning'),
     ranked('z', 9, 'likely', 'critical'),
     ranked('z', 9, 'likely', 'warning'),
     ranked('a', 9, 'possible', 'critical'),
     ranked('b', 9, 'possible', 'critical'),
+    ranked('z', 11, 'certain', 'notice'),
+    ranked('a', 9, 'possible', 'notice'),
   ];
   fc.assert(
     fc.property(fc.shuffledSubarray(inOrder, { minLength: inOrder.length }), (shuffled) => {

@@ -52,6 +52,27 @@ describe('verdict', () => {
     ]);
   });
 
+  test('names what makes the verdict, not what costs most packets', async () => {
+    const milder = { ...firstCause, packets: 12_000, severity: 'warning' as const };
+    const worse = { ...secondCause, packets: 400, severity: 'critical' as const };
+    const [, main] = await boxOf({ ...sampleReport, causes: [milder, worse] });
+    expect(main).toContain(`3.2 % of them: ${secondCause.title}`);
+
+    const totals = { dropped: 100, explained: 60, benign: 0, unexplained: 40 };
+    const notice = { ...firstCause, packets: 60, severity: 'notice' as const };
+    const unknown = { ...sampleReport, verdict: 'warning' as const, totals, causes: [notice] };
+    expect((await boxOf(unknown))[1]).toBe('40 % of them: no known cause explains them');
+  });
+
+  test('a rate reads as that of its only cause', async () => {
+    const totals = { dropped: 1003, explained: 1003, benign: 0, unexplained: 0 };
+    const only = { ...firstCause, packets: 1003, packetsPerSecond: 200.5 };
+    const window = { ...sampleReport.window, seconds: 5.003 };
+    const text = (await linesOf({ ...sampleReport, totals, window, causes: [only] })).join('\n');
+    expect(text).toContain('1,003 packets lost in 5.0 s (201/s)');
+    expect(text).toContain('1,003 packets (201/s)');
+  });
+
   test('nothing wrong', async () => {
     expect(await boxOf(quiet)).toEqual(['OK: No packet loss found in 5.0 s']);
     expect(
