@@ -73,10 +73,17 @@ export default defineRule({
     const offered =
       receivedBy(ports) +
       bridges.reduce((sum, { before, now }) => sum + rise(before.txPackets, now.txPackets), 0);
+    // Under tracefs a drop may be of any port.
+    let left = packetsOf(dropsAt(drops, REFUSED));
     const limits = ports.filter(({ now }) => now.portLimits !== undefined);
     return [
       ...withoutPort(drops, offered, limits, window),
-      ...ports.flatMap((port) => refused(drops, port, { link, limits, offered })),
+      ...ports.flatMap((port) => {
+        const seen = packetsOf(dropsAt(drops, REFUSED, port.name));
+        const packets = Math.min(receivedBy([port]), seen, left);
+        left -= packets;
+        return packets === 0 ? [] : refused(port, packets, { link, limits, offered });
+      }),
       ...tooLong(drops, ports, offered),
     ];
   },
@@ -164,13 +171,10 @@ interface Bridges {
 }
 
 function refused(
-  capture: DropCapture,
-  port: SettledLink,
+  { name, now }: SettledLink,
+  packets: number,
   { link, limits, offered }: Bridges,
 ): readonly Finding[] {
-  const { name, now } = port;
-  const packets = Math.min(receivedBy([port]), packetsOf(dropsAt(capture, REFUSED, name)));
-  if (packets === 0) return [];
   const claims = claimsAt(REFUSED, { interface: name, packets });
   const cause = {
     kind: 'cause',
