@@ -1,6 +1,8 @@
 import drops from '../../checks/drops.ts';
-import link from '../../checks/link.ts';
+import link, { type Links } from '../../checks/link.ts';
+import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture } from '../../src/model/drops.ts';
+import type { Fix } from '../../src/model/fix.ts';
 import { rise } from '../../src/model/counter.ts';
 import {
   defineRule,
@@ -31,8 +33,12 @@ const NOWHERE: Spot = {
     'br_do_proxy_suppress_arp',
   ],
 };
-/** A locked port takes only frames of sources with a fixed entry (br_handle_frame_finish, Linux 6.18). */
-const LOCKED: Spot = { reasons: ['NOT_SPECIFIED'], locations: ['br_handle_frame_finish'] };
+/**
+ * A locked port takes only frames of sources with a fixed entry (br_handle_frame_finish, Linux 6.18). The address is
+ * known, but not to be reached from this port: both are isolated, or it is behind the same port (should_deliver in
+ * br_forward, which frees by a tail call).
+ */
+const REFUSED: Spot = { reasons: ['NOT_SPECIFIED'], locations: ['br_handle_frame_finish'] };
 /** Longer than the MTU of the port that it should leave by (is_skb_forwardable, Linux 6.18). */
 const TOO_LONG: Spot = {
   reasons: ['NOT_SPECIFIED', 'PKT_TOO_BIG'],
@@ -48,15 +54,15 @@ export default defineRule({
   explain: {
     see: 'Two hosts (containers, virtual machines) on one bridge cannot reach each other, or large packets do not pass. No counter rises.',
     kernel:
-      '`br_handle_frame_finish` (net/bridge/br_input.c) sends a frame for a MAC address that it does not know to all ports that flood and are not isolated from where it came. If none is left: `NO_TX_TARGET` since 6.14. A locked port takes only frames of known sources. `br_dev_queue_push_xmit` (br_forward.c) drops what is longer than the MTU of the port it should leave by.',
+      '`br_handle_frame_finish` (net/bridge/br_input.c) sends a frame for a MAC address that it does not know to all ports that flood and are not isolated from where it came. If none is left: `NO_TX_TARGET` since 6.14. A frame for an address that it knows is dropped without a reason if both ports are isolated (`br_forward`), or if the address is behind the port it came in by. A locked port takes only frames of known sources. `br_dev_queue_push_xmit` (br_forward.c) drops what is longer than the MTU of the port it should leave by.',
     confirm:
       '`bridge -d link` shows `isolated`, `locked`, `flood` and the MTU of each port; `bridge fdb show br BRIDGE` shows behind which port an address is.',
     fix: 'If they should reach each other: `bridge link set dev PORT isolated off`, `flood on`, or a fixed entry (`bridge fdb add MAC dev PORT master static`). Give all ports of a bridge one MTU.',
     normal:
-      'Frames for a host that has just gone. Isolation that somebody wants: guests of one bridge that must not see each other.',
+      'Frames for a host that has just gone, or that is behind the port they came in by: a switch sends those to all. Isolation that somebody wants: guests of one bridge that must not see each other.',
     references: [
       'net/bridge/br_input.c br_handle_frame_finish (Linux 6.18)',
-      'net/bridge/br_forward.c br_flood, br_dev_queue_push_xmit (Linux 6.18)',
+      'net/bridge/br_forward.c br_flood, br_forward, br_dev_queue_push_xmit (Linux 6.18)',
       'bridge(8): isolated, locked, flood',
     ],
   },
@@ -67,12 +73,17 @@ export default defineRule({
     const offered =
       receivedBy(ports) +
       bridges.reduce((sum, { before, now }) => sum + rise(before.txPackets, now.txPackets), 0);
+    // Under tracefs a drop may be of any port.
+    let left = packetsOf(dropsAt(drops, REFUSED));
     const limits = ports.filter(({ now }) => now.portLimits !== undefined);
     return [
       ...withoutPort(drops, offered, limits, window),
-      ...(limits.some(({ now }) => now.portLimits?.includes('locked') === true)
-        ? fromLocked(drops, limits, offered)
-        : []),
+      ...ports.flatMap((port) => {
+        const seen = packetsOf(dropsAt(drops, REFUSED, port.name));
+        const packets = Math.min(receivedBy([port]), seen, left);
+        left -= packets;
+        return packets === 0 ? [] : refused(port, packets, { link, limits, offered });
+      }),
       ...tooLong(drops, ports, offered),
     ];
   },
@@ -127,7 +138,7 @@ function withoutPort(
   ];
 }
 
-function openPorts(limits: readonly SettledLink[]): CauseFinding['fixes'][number] {
+function openPorts(limits: readonly SettledLink[]): Fix {
   return {
     id: 'open-ports',
     title: 'If these hosts should reach each other, open the ports',
@@ -151,48 +162,86 @@ function openPorts(limits: readonly SettledLink[]): CauseFinding['fixes'][number
   };
 }
 
-function fromLocked(
-  capture: DropCapture,
-  limits: readonly SettledLink[],
-  offered: number,
-): readonly CauseFinding[] {
-  const locked = limits.filter(({ now }) => now.portLimits?.includes('locked') === true);
-  return locked.flatMap((port): readonly CauseFinding[] => {
-    const { name } = port;
-    const packets = Math.min(receivedBy([port]), packetsOf(dropsAt(capture, LOCKED, name)));
-    if (packets === 0) return [];
+interface Bridges {
+  readonly link: Sampled<Links>;
+  /** Ports with a setting that keeps frames back. */
+  readonly limits: readonly SettledLink[];
+  /** Frames that came to all bridges. */
+  readonly offered: number;
+}
+
+function refused(
+  { name, now }: SettledLink,
+  packets: number,
+  { link, limits, offered }: Bridges,
+): readonly Finding[] {
+  const claims = claimsAt(REFUSED, { interface: name, packets });
+  const cause = {
+    kind: 'cause',
+    confidence: 'likely',
+    packets,
+    traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
+    severityAtMost: 'notice',
+    scope: { interface: name },
+    rulesOut: [],
+    claims,
+  } as const;
+  if (now.portLimits?.includes('locked') === true) {
     return [
       {
-        kind: 'cause',
-        confidence: 'likely',
-        packets,
-        traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
-        severityAtMost: 'notice',
-        scope: { interface: name },
+        ...cause,
         because: [
           { source: 'bridge -d link', text: `${name} is locked: ${packets} frames were refused` },
         ],
         means: `${name} takes only frames of addresses that have a fixed entry (802.1X, MAC authentication). The sender of these has none.`,
-        rulesOut: [],
-        fixes: [
-          {
-            id: `admit-${name}`,
-            title: `If the host behind ${name} may take part, admit it`,
-            risk: 'disruptive',
-            cost: 'the lock is there to keep strangers out',
-            takesEffect: 'at-once',
-            steps: [
-              {
-                kind: 'manual',
-                text: `bridge fdb add MAC dev ${name} master static, or look at the daemon that authenticates hosts there.`,
-              },
-            ],
-          },
-        ],
-        claims: claimsAt(LOCKED, { interface: name, packets }),
+        fixes: [admit(name)],
       },
     ];
-  });
+  }
+  const limited = limits.filter(({ now: other }) => other.master === now.master);
+  const isolated = limited.filter(({ now: other }) => other.portLimits?.includes('isolated'));
+  if (isolated.length > 1 && isolated.some((other) => other.name === name)) {
+    return [
+      {
+        ...cause,
+        because: [
+          {
+            source: 'bridge -d link',
+            text: `${isolated.map((other) => other.name).join(', ')} are isolated from each other: ${packets} frames from ${name} were refused`,
+          },
+        ],
+        means: `${name} is isolated: what comes in by it leaves by ports only that are not. Mostly somebody wants that.`,
+        fixes: [openPorts(isolated)],
+      },
+    ];
+  }
+  // Before 6.14 an address that no port floods ends here as well. VLANs are for bridge-vlan-filter to tell.
+  const filtersVlans = link.last.interfaces.get(now.master ?? '')?.vlanFiltering === true;
+  if (filtersVlans || limited.some(({ now: other }) => other.portLimits?.includes('no flood')))
+    return [];
+  return [
+    {
+      kind: 'benign',
+      text: `Frames that came in by ${name} for hosts behind ${name}, or behind no port: the bridge has nothing to do for them.`,
+      claims,
+    },
+  ];
+}
+
+function admit(name: string): Fix {
+  return {
+    id: `admit-${name}`,
+    title: `If the host behind ${name} may take part, admit it`,
+    risk: 'disruptive',
+    cost: 'the lock is there to keep strangers out',
+    takesEffect: 'at-once',
+    steps: [
+      {
+        kind: 'manual',
+        text: `bridge fdb add MAC dev ${name} master static, or look at the daemon that authenticates hosts there.`,
+      },
+    ],
+  };
 }
 
 function tooLong(

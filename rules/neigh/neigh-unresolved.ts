@@ -117,7 +117,7 @@ export default defineRule({
             steps: [
               {
                 kind: 'manual',
-                text: `arping -I ${one?.device ?? 'INTERFACE'} ${one?.address ?? 'NEXT-HOP'} while tcpdump -eni ${one?.device ?? 'INTERFACE'} arp runs. No answer: the peer is off, in another VLAN, or its netmask or the route here is wrong. An answer that is not taken: look for filters (nft list ruleset, ebtables, arptables).`,
+                text: `${question(one)} No answer: the peer is off, in another VLAN, or its netmask or the route here is wrong. An answer that is not taken: look for filters (nft list ruleset, ebtables, arptables).`,
               },
             ],
           },
@@ -127,6 +127,14 @@ export default defineRule({
     ];
   },
 });
+
+/** Arping asks for IPv4 addresses only. */
+function question(one: SilentNeighbours['named'][number] | undefined): string {
+  const { address = 'NEXT-HOP', device = 'INTERFACE' } = one ?? {};
+  return address.includes(':')
+    ? `ping -6 -I ${device} ${address} while tcpdump -eni ${device} icmp6 runs.`
+    : `arping -I ${device} ${address} while tcpdump -eni ${device} arp runs.`;
+}
 
 function isScan(silent: SilentNeighbours | undefined): boolean {
   return (silent?.count ?? 0) >= SCANNED_ADDRESSES;

@@ -1,11 +1,11 @@
 import conntrack from '../../checks/conntrack.ts';
 import firewall, { type FirewallRule } from '../../checks/firewall.ts';
 import sysctl from '../../checks/sysctl.ts';
-import { rise } from '../../src/model/counter.ts';
 import type { Fix } from '../../src/model/fix.ts';
-import { defineRule } from '../../src/model/rule.ts';
+import { defineRule, type Scope } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
 import { conntrackRise } from './conntrack-rise.ts';
+import { risesOf } from './rule-rises.ts';
 
 /** Late and stray segments make a few of them on any busy host: as often as a host is probed (policySeverity). */
 const NOISE_PER_SECOND = 10;
@@ -35,11 +35,11 @@ export default defineRule({
   judge({ conntrack, firewall, sysctl }, { seconds }) {
     const packets = conntrackRise(conntrack, 'invalid');
     if (packets < NOISE_PER_SECOND * seconds || packets === 0) return [];
-    const dropped = (firewall?.last.rules ?? [])
-      .filter((entry) => isInvalidDrop(entry))
-      .map((entry) => ({ entry, packets: firewallRise(entry, firewall?.first.rules ?? []) }))
-      .filter((entry) => entry.packets > 0)
-      .sort((a, b) => b.packets - a.packets)[0];
+    const rises = firewall === undefined ? [] : risesOf(firewall, isInvalidDrop);
+    const dropped = rises.sort((a, b) => b.packets - a.packets)[0];
+    const uncounted = firewall?.last.rules.find(
+      (entry) => entry.packets === null && isInvalidDrop(entry),
+    );
     const same = Math.abs((dropped?.packets ?? 0) - packets) <= packets * AGREEMENT;
     const liberal = sysctl?.last.number(liberalKey);
     return [
@@ -49,7 +49,7 @@ export default defineRule({
         // What a rule drops is counted there, by nf-rule-drop; this says why it met the rule.
         packets: 0,
         severityAtMost: 'notice',
-        scope: dropped === undefined ? {} : { rule: dropped.entry.text },
+        scope: ruleScope(dropped?.entry ?? uncounted),
         because: [
           {
             source: 'conntrack -S invalid',
@@ -66,10 +66,7 @@ export default defineRule({
                 },
               ]),
         ],
-        means:
-          dropped === undefined
-            ? 'No rule drops them, so they pass, but NAT leaves them alone: the other end may answer with a reset.'
-            : 'A rule drops what connection tracking takes for invalid: segments outside of the window, of connections it saw only one direction of, or with a wrong checksum.',
+        means: meaning(dropped?.entry, uncounted, firewall !== undefined),
         rulesOut: [],
         fixes: liberal === 0 && dropped !== undefined ? [beLiberal()] : [],
         claims: [],
@@ -82,9 +79,25 @@ function isInvalidDrop({ text, verdict }: FirewallRule): boolean {
   return verdict === 'drop' && /ct state (?:\S*,)?invalid|--ctstate (?:\S*,)?INVALID/.test(text);
 }
 
-function firewallRise(entry: FirewallRule, before: readonly FirewallRule[]): number {
-  const first = before.find(({ key }) => key === entry.key)?.packets ?? undefined;
-  return rise(first, entry.packets ?? undefined);
+function ruleScope(entry: FirewallRule | undefined): Scope {
+  return entry === undefined ? {} : { rule: entry.text };
+}
+
+function meaning(
+  dropped: FirewallRule | undefined,
+  uncounted: FirewallRule | undefined,
+  sawRules: boolean,
+): string {
+  const passed = 'they pass, but NAT leaves them alone: the other end may answer with a reset.';
+  if (dropped !== undefined) {
+    return 'A rule drops what connection tracking takes for invalid: segments outside of the window, of connections it saw only one direction of, or with a wrong checksum.';
+  }
+  if (uncounted !== undefined) {
+    return `The rule "${uncounted.text}" is there to drop such packets, but it does not count, so how many met it is not known. Where they do not meet it, ${passed}`;
+  }
+  return sawRules
+    ? `No rule drops them as invalid, so ${passed}`
+    : `Unless a rule drops them, ${passed}`;
 }
 
 function beLiberal(): Fix {

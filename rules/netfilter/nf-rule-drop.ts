@@ -21,15 +21,16 @@ import {
   type JudgeWindow,
   type Observation,
 } from '../../src/model/rule.ts';
+import { packetsOf } from '../ip/evidence.ts';
 import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
 import { bridgedRefusals, withoutBridged } from './bridged.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { conditionsMet, conditionText } from './match/condition-text.ts';
-import { isScan } from './port-scan.ts';
 import type { Flow } from './match/flows.ts';
 import { isOfIp } from './match/places.ts';
 import type { Suspect } from './match/suspects.ts';
+import { isScan } from './port-scan.ts';
 import {
   dropReason,
   dropSites,
@@ -87,13 +88,25 @@ export default defineRule({
             { firewall: firewall.last, drops, snmp, conntrack, link, sysctl },
             window,
           );
+    const flows = otherFlows(drops, deduced);
     return [
-      ...named.map((refuser) => countedFinding(refuser, context)),
-      ...(others.length === 0 ? [] : [othersFinding(others, context)]),
-      ...deduced.map((deduction) => deducedFinding(deduction, firewall.last, context)),
+      ...named.map((refuser) => ({ ...countedFinding(refuser, context), ...flows })),
+      ...(others.length === 0 ? [] : [{ ...othersFinding(others, context), ...flows }]),
+      ...deduced.map((deduction) => deducedFinding(deduction, firewall, context)),
     ];
   },
 });
+
+/** Whom rules that count refused: not those that were laid at the door of one that does not. */
+function otherFlows(
+  drops: DropCapture | undefined,
+  deduced: readonly Deduction[],
+): Pick<CauseFinding, 'flows'> {
+  const taken = new Set(deduced.flatMap(({ flows }) => flows ?? []).map(({ flow }) => flow));
+  if (drops === undefined || taken.size === 0) return {};
+  const all = drops.drops.flatMap(({ details }) => details?.topFlows ?? []);
+  return { flows: all.filter((flow) => !taken.has(flow)) };
+}
 
 interface Context {
   readonly drops: DropCapture | undefined;
@@ -104,7 +117,7 @@ interface Context {
 
 function countedFinding(refuser: CountedRefuser, context: Context): CauseFinding {
   const { entry, packets, first, last } = refuser;
-  const flows = capturedFlows(context.drops);
+  const flows = flowsOfOnly(packets, context.drops);
   return {
     // The counter moves for exactly the packets that meet this verdict.
     ...common([refuser], packets, context, flows),
@@ -145,9 +158,11 @@ function othersFinding(others: readonly CountedRefuser[], context: Context): Cau
 
 function deducedFinding(
   { suspects, packets, claims, gaps, flows }: Deduction,
-  { unseen, matching }: Firewall,
+  firewall: Sampled<Firewall>,
   context: Context,
 ): CauseFinding {
+  const { matching } = firewall.last;
+  const unseen = [...firewall.last.unseen, ...rulesGone(firewall)];
   // Policies and rules without a condition first: whatever is not accepted ends there.
   const ranked = [...suspects].sort((a, b) => conditions(a) - conditions(b));
   const [first] = ranked;
@@ -177,7 +192,7 @@ function deducedFinding(
     ],
     means:
       only !== undefined
-        ? `Only ${describe(only.entry)} can have refused these packets, and it does not count them itself${byOwner(only.entry)}. ${capitalised(faultIf(knownFlows))}`
+        ? `${unseen.length === 0 ? 'Only' : 'Of the rules that are known, only'} ${describe(only.entry)} can have refused these packets, and ${whyNotKnown[only.because]}${byOwner(only.entry)}. ${capitalised(faultIf(knownFlows))}`
         : `One of these refused the packets, and none of them counts: ${list}. Add a counter to each rule to see which; a policy can have a last rule with nothing but a counter before it. It is a fault only if this traffic is wanted.`,
     fixes: only === undefined ? [] : [acceptFix(only, false)],
     claims,
@@ -214,6 +229,22 @@ const whyUncounted: Readonly<Record<UncountedRefuser['because'], string>> = {
   new: 'came into the ruleset while measuring',
   'counter reset': 'its counter was set back while measuring',
 };
+
+const whyNotKnown: Readonly<Record<UncountedRefuser['because'], string>> = {
+  'not counted': 'it does not count them itself',
+  new: 'its counter may have begun with any number',
+  'counter reset': 'its counter does not tell how many',
+};
+
+/** A reload puts others in their place; what they refused before, no counter tells any more. */
+function rulesGone({ first, last }: Sampled<Firewall>): readonly string[] {
+  const gone = [...first.packets.keys()].filter((key) => !last.packets.has(key)).length;
+  return gone === 0
+    ? []
+    : [
+        `${gone} rules or policies with a counter went out of the ruleset while measuring: they may have refused these packets, too`,
+      ];
+}
 
 function common(
   refusers: readonly Refuser[],
@@ -293,11 +324,15 @@ function claimsOf(
   return [...claims.values()];
 }
 
-/** What the firewall refused, as far as the capture tells. */
-function capturedFlows(capture: DropCapture | undefined): readonly DropFlow[] {
-  return (capture?.drops ?? [])
-    .filter(({ reason }) => reason === 'NETFILTER_DROP')
-    .flatMap(({ details }) => details?.topFlows ?? []);
+/** Of what the firewall dropped, this much is one rule's: then the flows are its own. */
+const NEARLY_ALL = 0.9;
+
+/** Whom a rule that counts refused, as far as the capture tells. Nothing where others refused packets as well. */
+function flowsOfOnly(packets: number, capture: DropCapture | undefined): readonly DropFlow[] {
+  const refused = (capture?.drops ?? []).filter(({ reason }) => reason === 'NETFILTER_DROP');
+  return packets >= NEARLY_ALL * packetsOf(refused)
+    ? refused.flatMap(({ details }) => details?.topFlows ?? [])
+    : [];
 }
 
 function captured(capture: DropCapture | undefined): readonly Observation[] {

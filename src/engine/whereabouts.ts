@@ -26,26 +26,28 @@ export function ofFlows(sources: Sources, flows: readonly DropFlow[] | undefined
 }
 
 /**
- * Drops at the edges of the window are claimed too, without being among the packets of the cause: where
- * reading takes long, they are as many. Counts of flows are brought down to the packets.
+ * Counts of flows are brought down to the packets of the cause. Drops at the edges of the window are claimed too,
+ * without being among them: where reading takes long, they are as many. And of a kind of drop that several causes
+ * share, nobody knows whose each flow was.
  */
 export function inProportion(sources: Sources, packets: number): Sources {
   const claimed = [...sources.values()].reduce((sum, count) => sum + count, 0);
-  if (claimed <= packets || packets === 0) return sources;
-  const share = packets / claimed;
+  const share = claimed <= packets || packets === 0 ? 1 : packets / claimed;
   return new Map(
-    [...sources].map(([drop, count]) => {
-      if (drop.details === undefined) return [drop, count * share];
-      const topFlows = drop.details.topFlows.map((flow) => ({
-        ...flow,
-        packets: Math.round(flow.packets * share),
-      }));
-      return [
-        { ...drop, details: { ...drop.details, topFlows, flowsApproximate: true } },
-        count * share,
-      ];
-    }),
+    [...sources].map(([drop, count]) => [withFlowsOf(drop, count, share), count * share]),
   );
+}
+
+/** @param count how many of these drops are the cause's, and of those only this share its packets */
+function withFlowsOf(drop: DropCount, count: number, share: number): DropCount {
+  if (drop.details === undefined) return drop;
+  const known = drop.details.topFlows.reduce((sum, { packets }) => sum + packets, 0);
+  const part = known > count ? (share * count) / known : share;
+  if (part === 1) return drop;
+  const topFlows = drop.details.topFlows
+    .map((flow) => ({ ...flow, packets: Math.round(flow.packets * part) }))
+    .filter(({ packets }) => packets > 0);
+  return { ...drop, details: { ...drop.details, topFlows, flowsApproximate: true } };
 }
 
 /** The interface of these drops, where the capture knows it and it is (nearly) one. */

@@ -40,11 +40,12 @@ async function behind(netns: string, device: string): Promise<void> {
 const BEHIND = '10.78.0.2';
 /** A host that is on no port of the bridge. */
 const NOBODY = '10.77.0.3';
+const NOBODYS_MAC = '02:00:00:00:00:33';
 
 /** The receiver's cable ends in a bridge, which has a second port with nobody on it. */
 async function bridge({ a, b }: Pair): Promise<void> {
   await withoutIpv6(a, b);
-  await inside(a, `ip neigh add ${NOBODY} dev va lladdr 02:00:00:00:00:33 nud permanent`);
+  await inside(a, `ip neigh add ${NOBODY} dev va lladdr ${NOBODYS_MAC} nud permanent`);
   await inside(b, 'ip link add br0 type bridge mcast_snooping 0');
   await inside(b, 'ip link add port type veth peer name port-end');
   for (const port of ['vb', 'port']) await inside(b, `ip link set ${port} master br0`);
@@ -164,6 +165,21 @@ export default [
       await bridge(pair);
       for (const port of ['vb', 'port'])
         await inside(pair.b, `bridge link set dev ${port} isolated on`);
+    },
+    traffic: toNobody,
+    lost: notBridged,
+  },
+  {
+    name: 'isolated bridge ports, and an address that the bridge knows',
+    cause: 'bridge-no-target',
+    confidence: 'likely',
+    alone: 'tracefs knows it by its drops alone',
+    scope: { interface: 'vb' },
+    async setUp(pair) {
+      await bridge(pair);
+      for (const port of ['vb', 'port'])
+        await inside(pair.b, `bridge link set dev ${port} isolated on`);
+      await inside(pair.b, `bridge fdb add ${NOBODYS_MAC} dev port master static`);
     },
     traffic: toNobody,
     lost: notBridged,

@@ -84,7 +84,15 @@ test('flows are brought down to the packets of the cause: the edges of the windo
   const told = (packets: number) => flowsOf(inProportion(sources, packets))[0]?.text;
   expect(told(100)).toMatch(/^about 100 of them/);
   expect(told(300)).toMatch(/^300 of them/);
-  expect(inProportion(sources, 0)).toBe(sources);
+  expect(inProportion(sources, 0)).toEqual(sources);
+});
+
+test('flows of a kind of drop that several causes share are no more than the packets of each', () => {
+  const flow = (packets: number, source: string) => ({ source, destination: '10.0.0.2', packets });
+  const shared = drop(300, { topFlows: [flow(240, '10.0.0.1'), flow(60, '10.0.0.3')] });
+  const told = flowsOf(inProportion(new Map([[shared, 100]]), 100));
+  expect(told.map(({ text }) => text.split(' of them')[0])).toEqual(['about 80', 'about 20']);
+  expect(flowsOf(inProportion(new Map([[shared, 1]]), 1))).toHaveLength(1);
 });
 
 test('flows are named busiest first, and said to be estimates when they are', () => {

@@ -17,7 +17,7 @@ const conntrackRise = (rises: Readonly<Record<string, number>>) =>
     ),
   );
 
-function ruleOf(text: string, packets: bigint): FirewallRule {
+function ruleOf(text: string, packets: bigint | null): FirewallRule {
   return {
     key: text,
     backend: 'nftables',
@@ -38,16 +38,17 @@ function ruleOf(text: string, packets: bigint): FirewallRule {
 
 function firewallOf(
   text: string,
-  rise: number,
+  /** Null: it does not count. */
+  rise: number | null,
   verdict: FirewallRule['verdict'] = 'drop',
 ): Sampled<Firewall> {
-  const at = (packets: bigint): Firewall => ({
+  const at = (packets: bigint | null): Firewall => ({
     rules: [{ ...ruleOf(text, packets), verdict }],
     policies: [],
-    packets: new Map([[text, packets]]),
+    packets: new Map(packets === null ? [] : [[text, packets]]),
     unseen: [],
   });
-  return sampled(at(1000n), at(1000n + BigInt(rise)));
+  return rise === null ? sampled(at(null), at(null)) : sampled(at(1000n), at(1000n + BigInt(rise)));
 }
 
 describe('nf-conntrack-invalid', () => {
@@ -81,11 +82,25 @@ describe('nf-conntrack-invalid', () => {
     expect(judge(100, dropsInvalid(89))).toMatchObject([{ confidence: 'possible' }]);
   });
 
-  test('no such rule, or none that could be read: they pass, no fix', () => {
-    const others = firewallOf('tcp dport 22 counter drop', 100);
-    for (const firewall of [others, undefined]) {
-      expect(judge(100, firewall)).toMatchObject([{ confidence: 'possible', fixes: [] }]);
-    }
+  test('the first reading was of counters only, as on a host with nftables', () => {
+    const { first, last } = dropsInvalid(100);
+    expect(judge(100, sampled({ ...first, rules: [] }, last))).toMatchObject([
+      { confidence: 'certain' },
+    ]);
+  });
+
+  test.each([
+    ['no such rule', firewallOf('tcp dport 22 counter drop', 100), /^No rule drops them/],
+    ['rules that could not be read', undefined, /^Unless a rule drops them/],
+    [
+      'a rule that does not count',
+      firewallOf('ct state invalid drop', null),
+      /^The rule "ct state invalid drop" is there .* not known/,
+    ],
+  ])('%s: no fix', (_what, firewall, means) => {
+    expect(judge(100, firewall)).toMatchObject([
+      { confidence: 'possible', fixes: [], means: expect.stringMatching(means) as string },
+    ]);
   });
 
   test('liberal already: nothing to change', () => {

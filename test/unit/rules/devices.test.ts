@@ -328,7 +328,28 @@ describe('bridge-no-target', () => {
     expect(judge({ portLimits: ['locked'] }, refused)).toMatchObject([
       { confidence: 'likely', packets: 100, scope: { interface: 'p0' } },
     ]);
-    expect(judge({}, refused)).toEqual([]);
+  });
+
+  test('known addresses: kept apart by isolation of both ports; else behind the port they came in by', () => {
+    const isolated = { portLimits: ['isolated'] };
+    expect(judge(isolated, on('p0', refused), isolated)).toMatchObject([
+      {
+        kind: 'cause',
+        packets: 100,
+        severityAtMost: 'notice',
+        fixes: [
+          { steps: [{ argv: ['bridge', 'link', 'set', 'dev', 'p0', 'isolated', 'off'] }, {}] },
+        ],
+      },
+    ]);
+    expect(judge({}, on('p0', refused), isolated)).toMatchObject([{ kind: 'benign' }]);
+    expect(judge(isolated, on('p0', refused))).toMatchObject([{ kind: 'benign' }]);
+    // Without interfaces they may be of either port, but are no more.
+    expect(judge(isolated, refused, { ...isolated, rxPackets: 200n })).toMatchObject([
+      { packets: 100 },
+    ]);
+    // Of older kernels it may be the flood that was switched off.
+    expect(judge({}, on('p0', refused), { portLimits: ['no flood'] })).toEqual([]);
   });
 
   test('a port with a smaller MTU than the others', () => {

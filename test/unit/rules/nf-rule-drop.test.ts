@@ -268,6 +268,7 @@ const scanned = eachOnce(21, 22, 23, 25, 110, 139, 445, 3389);
 
 test.each([
   ['a scan: each packet another port', toPorts(scanned), 'notice'],
+  ['a scan that another rule refused', { ...toPorts(scanned), packets: 300 }, 'warning'],
   ['one service', toPorts({ 5000: 8 }), 'warning'],
   ['a group of services', toPorts(eachOnce(21, 22, 23, 25, 110, 139, 445)), 'warning'],
   ['a scan, and one service', toPorts({ ...scanned, 443: 3 }), 'warning'],
@@ -674,6 +675,35 @@ test('several flows: each rule its own packets, and its own flows', () => {
     [53],
     [6000],
   ]);
+});
+
+test('a rule with a counter is not shown flows that another one refused', () => {
+  const uncounted = nft('udp dport 6000 drop', null);
+  const counter = (packets: bigint) => nft('udp dport 53 counter drop', packets, { handle: 9000 });
+  const drops = [toPorts({ 6000: 50, 53: 30 })];
+  const [first, last] = [100n, 130n].map((packets) => [counter(packets), uncounted, base]);
+  const findings = judge({
+    first: first ?? [],
+    last: last ?? [],
+    drops,
+    ip: inputGap(80),
+    matched: true,
+  });
+  expect(findings.map(({ flows }) => flows?.map(({ ports }) => ports?.destination))).toEqual([
+    [53],
+    [6000],
+  ]);
+});
+
+test('a rule with a counter that is gone may have refused them too', () => {
+  const left = nft('limit rate over 5/second drop', null);
+  const first = [nft('udp dport 5000 counter drop', 7n), left];
+  const [finding] = judge({ first, last: [left], drops: [{ packets: 50 }], ip: inputGap(50) });
+  expect(finding).toMatchObject({
+    confidence: 'possible',
+    means: expect.stringMatching(/^Of the rules that are known, only the rule/) as string,
+  });
+  expect(finding?.because.map(({ text }) => text).join()).toContain('1 rules or policies');
 });
 
 test('packets of unknown flows are one of those that can have refused them', () => {
