@@ -1,3 +1,4 @@
+import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 
 /** A full Internet table takes longer to print than the answer is worth. */
@@ -13,6 +14,15 @@ export function isRefusal(type: string | undefined): type is Refusal {
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** What `ip -j` lists. */
+export async function listByIp(
+  host: Host,
+  args: readonly string[],
+): Promise<Reading<readonly JsonObject[]>> {
+  const run = await host.run(['ip', '-j', ...args], { timeoutMs: ipCommandTimeoutMs });
+  return run.status === 'ok' ? parseIprouteJson(run.value.stdout, `ip ${args.join(' ')}`) : run;
+}
 
 /**
  * What `ip -j` and `tc -j` print: a list of objects. Two things keep it from being JSON that

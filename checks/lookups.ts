@@ -4,6 +4,7 @@ import type { Host } from '../src/model/host.ts';
 import { ok } from '../src/model/reading.ts';
 import {
   ipCommandTimeoutMs,
+  listByIp,
   objectOf,
   parseIprouteJson,
   textOf,
@@ -275,10 +276,7 @@ async function routesFor(
   address: string,
 ): Promise<readonly JsonObject[] | undefined> {
   const show = ['route', 'show', 'table', 'all', 'type', type, 'match', address];
-  const run = await host.run(['ip', '-j', `-${family}`, ...show], {
-    timeoutMs: ipCommandTimeoutMs,
-  });
-  const routes = run.status === 'ok' ? parseIprouteJson(run.value.stdout, 'ip route show') : run;
+  const routes = await listByIp(host, [`-${family}`, ...show]);
   return routes.status === 'ok' ? routes.value : undefined;
 }
 

@@ -1,10 +1,9 @@
 import type { Host } from '../src/model/host.ts';
 import { ok, type Reading } from '../src/model/reading.ts';
 import {
-  ipCommandTimeoutMs,
   isRefusal,
+  listByIp,
   numberOf,
-  parseIprouteJson,
   textOf,
   type JsonObject,
   type Refusal,
@@ -52,11 +51,7 @@ export async function readPolicyRules(
   host: Host,
   family: 4 | 6,
 ): Promise<Reading<readonly PolicyRule[]>> {
-  const run = await host.run(['ip', '-j', `-${family}`, 'rule', 'show'], {
-    timeoutMs: ipCommandTimeoutMs,
-  });
-  if (run.status !== 'ok') return run;
-  const rules = parseIprouteJson(run.value.stdout, 'ip rule show');
+  const rules = await listByIp(host, [`-${family}`, 'rule', 'show']);
   return rules.status === 'ok' ? ok(rules.value.map(policyRule)) : rules;
 }
 

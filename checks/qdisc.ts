@@ -104,14 +104,13 @@ export function isFilterHook({ kind }: Qdisc): boolean {
 
 /** Hooks whose filters dropped packets since the first reading. */
 function droppers(first: Qdiscs | undefined, last: Qdiscs): readonly Qdisc[] {
+  if (first === undefined) return [];
   const before = new Map(
-    first?.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
+    first.qdiscs.filter(isFilterHook).map(({ device, dropped }) => [device, dropped]),
   );
-  return first === undefined
-    ? []
-    : last.qdiscs.filter(
-        (qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n),
-      );
+  return last.qdiscs.filter(
+    (qdisc) => isFilterHook(qdisc) && qdisc.dropped > (before.get(qdisc.device) ?? 0n),
+  );
 }
 
 /** More devices than these are not asked for their filters, or classes. */

@@ -2,9 +2,8 @@ import { defineCheck } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, type Reading } from '../src/model/reading.ts';
 import {
-  ipCommandTimeoutMs,
   isRefusal,
-  parseIprouteJson,
+  listByIp,
   refusals,
   textOf,
   type JsonObject,
@@ -98,7 +97,7 @@ async function readFailures(host: Host): Promise<ReadonlyMap<string, bigint>> {
 async function readTables(host: Host): Promise<Reading<RouteTables>> {
   const refusing: RefusingRoute[] = [];
   for (const type of refusals) {
-    const routes = await ip(host, ['route', 'show', 'table', 'all', 'type', type]);
+    const routes = await listByIp(host, ['route', 'show', 'table', 'all', 'type', type]);
     if (routes.status !== 'ok') return routes;
     refusing.push(...routes.value.flatMap((route) => refusingRoute(route) ?? []));
   }
@@ -106,7 +105,7 @@ async function readTables(host: Host): Promise<Reading<RouteTables>> {
   for (const family of [4, 6] as const) {
     const option = `-${family}`;
     const [routes, rules] = await Promise.all([
-      ip(host, [option, 'route', 'show', 'table', 'all', 'exact', 'default']),
+      listByIp(host, [option, 'route', 'show', 'table', 'all', 'exact', 'default']),
       readPolicyRules(host, family),
     ]);
     if (routes.status !== 'ok') return routes;
@@ -116,11 +115,6 @@ async function readTables(host: Host): Promise<Reading<RouteTables>> {
     refusing.push(...policy.flatMap((rule) => refusingRule(rule, family) ?? []));
   }
   return ok({ refusing: refusing.slice(0, ROUTES_KEPT), defaults });
-}
-
-async function ip(host: Host, args: readonly string[]): Promise<Reading<readonly JsonObject[]>> {
-  const run = await host.run(['ip', '-j', ...args], { timeoutMs: ipCommandTimeoutMs });
-  return run.status === 'ok' ? parseIprouteJson(run.value.stdout, `ip ${args.join(' ')}`) : run;
 }
 
 /** Entry of `ip -j route show table all type blackhole`. */

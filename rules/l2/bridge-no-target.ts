@@ -114,7 +114,7 @@ function withoutPort(
       kind: 'cause',
       confidence: settings.length > 0 ? 'likely' : 'possible',
       packets,
-      traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
+      traffic: framesOf(offered, packets),
       // Isolation is mostly wanted, and so is silence about hosts that are gone.
       severityAtMost: limits.some(({ now }) => now.portLimits?.includes('no flood') === true)
         ? 'warning'
@@ -162,6 +162,23 @@ function openPorts(limits: readonly SettledLink[]): Fix {
   };
 }
 
+/** What all causes of one port have in common. */
+function causeAt(name: string, packets: number, offered: number) {
+  return {
+    kind: 'cause',
+    confidence: 'likely',
+    packets,
+    traffic: framesOf(offered, packets),
+    scope: { interface: name },
+    rulesOut: [],
+  } as const;
+}
+
+/** @param offered frames that came to all bridges, by counters that may be a little behind the drops */
+function framesOf(offered: number, packets: number): NonNullable<CauseFinding['traffic']> {
+  return { packets: Math.max(offered, packets), what: 'frames that came to a bridge' };
+}
+
 interface Bridges {
   readonly link: Sampled<Links>;
   /** Ports with a setting that keeps frames back. */
@@ -176,16 +193,7 @@ function refused(
   { link, limits, offered }: Bridges,
 ): readonly Finding[] {
   const claims = claimsAt(REFUSED, { interface: name, packets });
-  const cause = {
-    kind: 'cause',
-    confidence: 'likely',
-    packets,
-    traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
-    severityAtMost: 'notice',
-    scope: { interface: name },
-    rulesOut: [],
-    claims,
-  } as const;
+  const cause = { ...causeAt(name, packets, offered), severityAtMost: 'notice', claims } as const;
   if (now.portLimits?.includes('locked') === true) {
     return [
       {
@@ -256,12 +264,8 @@ function tooLong(
     if (packets === 0) return [];
     return [
       {
-        kind: 'cause',
-        confidence: 'likely',
-        packets,
-        traffic: { packets: Math.max(offered, packets), what: 'frames that came to a bridge' },
+        ...causeAt(name, packets, offered),
         severityAtMost: 'warning',
-        scope: { interface: name },
         because: [
           {
             source: `ip -d link show ${name}`,
@@ -270,7 +274,6 @@ function tooLong(
           },
         ],
         means: `The ports of one bridge have different MTUs. What is longer than ${now.mtu} bytes cannot leave by ${name}, and nobody is told.`,
-        rulesOut: [],
         fixes: [
           {
             id: `same-mtu-${name}`,

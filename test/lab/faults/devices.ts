@@ -95,6 +95,12 @@ async function tapThatNobodyReads(pair: Pair): Promise<void> {
   await sendUdp({ from: pair.b, to: BEHIND, port: PORT, packets: 20, perSecond: 0 });
 }
 
+async function isolatedPorts(pair: Pair): Promise<void> {
+  await bridge(pair);
+  for (const port of ['vb', 'port'])
+    await inside(pair.b, `bridge link set dev ${port} isolated on`);
+}
+
 export default [
   {
     name: 'a program that does not read its tap device',
@@ -161,11 +167,7 @@ export default [
     cause: 'bridge-no-target',
     confidence: 'likely',
     alone: 'tracefs knows it by its drops alone',
-    async setUp(pair) {
-      await bridge(pair);
-      for (const port of ['vb', 'port'])
-        await inside(pair.b, `bridge link set dev ${port} isolated on`);
-    },
+    setUp: isolatedPorts,
     traffic: toNobody,
     lost: notBridged,
   },
@@ -176,9 +178,7 @@ export default [
     alone: 'tracefs knows it by its drops alone',
     scope: { interface: 'vb' },
     async setUp(pair) {
-      await bridge(pair);
-      for (const port of ['vb', 'port'])
-        await inside(pair.b, `bridge link set dev ${port} isolated on`);
+      await isolatedPorts(pair);
       await inside(pair.b, `bridge fdb add ${NOBODYS_MAC} dev port master static`);
     },
     traffic: toNobody,
