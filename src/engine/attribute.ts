@@ -15,9 +15,9 @@ export interface Attribution {
 
 /**
  * Gives every captured drop to exactly one finding: the surest first, claims of a known number before
- * open ones, causes before benign patterns. A claim of a known number begins with the drops that fewest others
- * claim, so that these find what is theirs. What is left is unexplained; except that a tracepoint
- * sees the whole host, so where several network namespaces exist a drop that shows in none of this
+ * open ones, causes before benign patterns. A claim begins with the drops that fewest others claim; one that finds
+ * its drops given away gets them where their owner can take others instead. What is left is unexplained; except that
+ * a tracepoint sees the whole host, so where several network namespaces exist a drop that shows in none of this
  * one's counters cannot be called this one's.
  */
 export function attribute(
@@ -29,19 +29,27 @@ export function attribute(
     drop,
     packets: drop.packets,
     edgePackets: drop.edgePackets,
+    owners: new Map(),
   }));
   const fewestClaimsFirst = byClaims(left, findings);
-  const claimed = new Map<Finding, number>();
-  const sources = new Map<Finding, Map<DropCount, number>>();
   for (const { finding, claim, part } of inOrder(findings)) {
     const matching = fewestClaimsFirst.filter(({ drop }) => matches(claim, drop));
-    const before = matching.map(({ packets }) => packets);
-    claimed.set(finding, (claimed.get(finding) ?? 0) + take[part](matching, claim.packets));
-    const own = sources.get(finding) ?? new Map<DropCount, number>();
-    sources.set(finding, own);
-    for (const [index, { drop, packets }] of matching.entries()) {
-      const taken = (before[index] ?? packets) - packets;
-      if (taken > 0) own.set(drop, (own.get(drop) ?? 0) + taken);
+    const share: Share = { finding, part, matching };
+    if (part === 'edges') {
+      takeEdges(share);
+    } else {
+      const budget = claim.packets ?? Infinity;
+      takeInExchange(budget - takeUpTo(budget, share), share);
+    }
+  }
+
+  const claimed = new Map<Finding, number>();
+  const sources = new Map<Finding, Map<DropCount, number>>();
+  for (const { drop, owners } of left) {
+    for (const [{ finding }, packets] of owners) {
+      claimed.set(finding, (claimed.get(finding) ?? 0) + packets);
+      const own = sources.get(finding) ?? new Map<DropCount, number>();
+      sources.set(finding, own.set(drop, (own.get(drop) ?? 0) + packets));
     }
   }
 
@@ -53,11 +61,19 @@ export function attribute(
     : { claimed, sources, unexplained: rest, elsewhere: [] };
 }
 
-/** What is still to be given away of one kind of drop. */
+/** What is still to be given away of one kind of drop, and who got how many of it. */
 interface Remainder {
   readonly drop: DropCount;
   packets: number;
   edgePackets: number;
+  readonly owners: Map<Share, number>;
+}
+
+/** A part of a claim, and the drops that fit it. */
+interface Share {
+  readonly finding: Finding;
+  readonly part: Part;
+  readonly matching: readonly Remainder[];
 }
 
 function byClaims(
@@ -103,29 +119,79 @@ function order({ finding, part }: PartOfClaim): number {
   return certainty * PARTS.length + PARTS.indexOf(part);
 }
 
-/** Each takes what it may from the drops that match, and returns how many. */
-const take: Readonly<
-  Record<Part, (matching: readonly Remainder[], packets: number | undefined) => number>
-> = {
-  counted: (matching, packets) => takeUpTo(packets ?? 0, matching),
-  // The counter and the events were not read at the same instant: packets of the edges may be in either.
-  edges: (matching) =>
-    matching.reduce((sum, remainder) => {
-      const taken = takeUpTo(remainder.edgePackets, [remainder]);
-      remainder.edgePackets -= taken;
-      return sum + taken;
-    }, 0),
-  open: (matching) => takeUpTo(Infinity, matching),
-};
+function takeUpTo(budget: number, share: Share): number {
+  return share.matching.reduce(
+    (taken, remainder) => taken + take(budget - taken, remainder, share),
+    0,
+  );
+}
 
-function takeUpTo(budget: number, matching: readonly Remainder[]): number {
-  let taken = 0;
-  for (const remainder of matching) {
-    const packets = Math.min(remainder.packets, budget - taken);
-    remainder.packets -= packets;
-    taken += packets;
+/** The counter and the events were not read at the same instant: packets of the edges may be in either. */
+function takeEdges(share: Share): void {
+  for (const remainder of share.matching) {
+    remainder.edgePackets -= take(remainder.edgePackets, remainder, share);
   }
-  return taken;
+}
+
+function take(budget: number, remainder: Remainder, share: Share): number {
+  const packets = Math.min(remainder.packets, budget);
+  remainder.packets -= packets;
+  give(packets, remainder, share);
+  return packets;
+}
+
+function give(packets: number, { owners }: Remainder, share: Share): void {
+  const all = (owners.get(share) ?? 0) + packets;
+  if (all > 0) owners.set(share, all);
+  else owners.delete(share);
+}
+
+/** One gives its drops of a kind to another that wants them, and takes as many of another kind. */
+interface Exchange {
+  readonly taker: Share;
+  readonly remainder: Remainder;
+  readonly owner: Share;
+}
+
+/** Nobody loses by it: whoever gives drops away takes others that nobody had (augmenting paths of a maximum flow). */
+function takeInExchange(budget: number, share: Share): void {
+  let left = budget;
+  while (left > 0) {
+    const found = findExchanges(share);
+    if (found === undefined) return;
+    const { exchanges, last, free } = found;
+    const owned = exchanges.map(({ remainder, owner }) => remainder.owners.get(owner) ?? 0);
+    const packets = take(Math.min(left, ...owned), free, last);
+    for (const { taker, remainder, owner } of exchanges) {
+      give(-packets, remainder, owner);
+      give(packets, remainder, taker);
+    }
+    left -= packets;
+  }
+}
+
+/** The fewest exchanges at the end of which the last one takes drops that nobody has. */
+function findExchanges(
+  share: Share,
+):
+  | { readonly exchanges: readonly Exchange[]; readonly last: Share; readonly free: Remainder }
+  | undefined {
+  const ways = new Map<Share, readonly Exchange[]>([[share, []]]);
+  const seen = new Set<Remainder>();
+  // A Map may grow while it is walked through.
+  for (const [taker, exchanges] of ways) {
+    for (const remainder of taker.matching) {
+      if (seen.has(remainder)) continue;
+      seen.add(remainder);
+      if (remainder.packets > 0) return { exchanges, last: taker, free: remainder };
+      for (const owner of remainder.owners.keys()) {
+        // What lies at an edge is no excuse for drops elsewhere.
+        if (owner.part === 'edges' || ways.has(owner)) continue;
+        ways.set(owner, [...exchanges, { taker, remainder, owner }]);
+      }
+    }
+  }
+  return undefined;
 }
 
 function matches(claim: Claim, drop: DropCount): boolean {

@@ -158,6 +158,38 @@ test('a finding with several claims gets the sum', () => {
   expect(share([cause({ claims })], drops).claimed).toEqual([3]);
 });
 
+test('a claim gets drops that others can do without', () => {
+  const drops = ['A', 'B', 'C', 'D'].map((reason) => ({ reason, packets: 10 }));
+  const surest = cause({ confidence: 'certain', claims: [{ reason: ['A', 'B'], packets: 10 }] });
+  const sure = cause({ confidence: 'likely', claims: [{ reason: ['B', 'C'], packets: 10 }] });
+  const last = cause({ confidence: 'possible', claims: [{ reason: 'A', packets: 10 }] });
+  const open = benign({ claims: [{ reason: 'B' }] });
+  expect(share([surest, sure, last], drops)).toMatchObject({ claimed: [10, 10, 10] });
+  expect(share([surest, sure, last, open], drops)).toMatchObject({
+    claimed: [10, 10, 10, 0],
+    unexplained: 10,
+  });
+  expect(share([surest, sure, open], drops)).toMatchObject({ claimed: [10, 10, 10] });
+  // The surer one keeps what is its own.
+  expect(share([last, surest], drops.slice(0, 1))).toMatchObject({ claimed: [0, 10] });
+});
+
+test('of two firewall rules, the one that counts does not take what only the other can have refused', () => {
+  const drops = [
+    { reason: 'UDP', packets: 300 },
+    { reason: 'TCP', packets: 350 },
+  ];
+  const counted = cause({ confidence: 'certain', claims: [{ packets: 150 }] });
+  const deduced = cause({
+    confidence: 'likely',
+    claims: [
+      { reason: 'UDP', packets: 300 },
+      { reason: 'TCP', packets: 200 },
+    ],
+  });
+  expect(share([counted, deduced], drops)).toMatchObject({ claimed: [150, 500], unexplained: 0 });
+});
+
 test('packets are conserved: every captured one is given away exactly once', () => {
   const reason = fc.constantFrom('A', 'B', null);
   const location = fc.constantFrom('f', 'g');
