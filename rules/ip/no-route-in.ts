@@ -16,7 +16,8 @@ export default defineRule({
   title: 'A router has no route to the destination',
   needs: { snmp },
   wants: { drops, routes, sysctl, lookups },
-  consequenceOf: ['nic-link-flap', 'link-down-tx'],
+  // Not of a link that is down: the kernel keeps routes there, or nothing would be sent to it.
+  consequenceOf: ['nic-link-flap'],
   reviewed: '2026-11-23',
   explain: {
     see: 'Senders get ICMP "network unreachable"; `IpExt InNoRoutes` or `Ip6 InNoRoutes` rises.',

@@ -16,7 +16,8 @@ export default defineRule({
   title: 'Programs send to addresses this host has no route to',
   needs: { snmp },
   wants: { drops, routes, lookups },
-  consequenceOf: ['nic-link-flap', 'link-down-tx'],
+  // Not of a link that is down: the kernel keeps routes there, or nothing would be sent to it.
+  consequenceOf: ['nic-link-flap'],
   reviewed: '2026-11-23',
   explain: {
     see: 'Programs say "Network is unreachable" (ENETUNREACH); `Ip OutNoRoutes` or `Ip6 OutNoRoutes` rises.',

@@ -22,8 +22,6 @@ export default defineRule({
   title: 'Too many half-open TCP connections',
   needs: { snmp },
   wants: { sysctl, kernelLog },
-  // The last step of a handshake waits with the half-open ones while the accept queue is full.
-  consequenceOf: ['tcp-listen-overflow'],
   reviewed: '2026-11-22',
   explain: {
     see: 'New connections to a service time out while open ones work. The kernel log says "Possible SYN flooding on port …".',

@@ -1,5 +1,5 @@
 import type { ReportCause } from '../model/report.ts';
-import type { CauseFinding } from '../model/rule.ts';
+import type { CauseFinding, Scope } from '../model/rule.ts';
 import { byImpact, worst } from './rank.ts';
 
 /** A cause before it has its place in the report. */
@@ -9,7 +9,7 @@ export type UnrankedCause = Omit<ReportCause, 'rank' | 'packetsPerSecond' | 'sha
 /**
  * Puts consequences under their root cause, and the roots in order of impact. A root answers for what
  * follows from it: the packets of its consequences are added to its own, unless they are the same ones, and
- * it is as severe as the worst of them, so that no loss gets lost.
+ * it is as severe as the worst of them, so that no loss gets lost. What happened on another interface stands for itself.
  * @param originsOf ids of the causes that the one of this id is a consequence of
  */
 export function fold(
@@ -38,11 +38,18 @@ function rootOf(
   for (;;) {
     passed.add(root);
     const origins = originsOf(root.id);
-    const origin = ranked.find(({ id }) => origins.includes(id));
+    const origin = ranked.find(
+      ({ id, scope }) => origins.includes(id) && !isApart(scope, root.scope),
+    );
     if (origin === undefined) return root;
     if (passed.has(origin)) return cause;
     root = origin;
   }
+}
+
+/** A dead link does not keep a neighbour on another one from answering. */
+function isApart(a: Scope, b: Scope): boolean {
+  return a.interface !== undefined && b.interface !== undefined && a.interface !== b.interface;
 }
 
 function withConsequences(root: UnrankedCause, folded: readonly UnrankedCause[]): UnrankedCause {

@@ -22,8 +22,8 @@ export interface Rule<Needs extends Checks = Checks, Wants extends Checks = Chec
   readonly reviewed: string;
   readonly explain: Explanation;
   /**
-   * Ids of causes that this one is a consequence of: when one of them is found, this is folded under
-   * it, and the packets lost here count as lost to that one.
+   * Ids of causes that this one is a consequence of: when one of them is found, and not on another interface, this is
+   * folded under it, and the packets lost here count as lost to that one.
    */
   readonly consequenceOf: readonly string[];
   judge(evidence: Evidence<Needs, Wants>, window: JudgeWindow): readonly Finding[];

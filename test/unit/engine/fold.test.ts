@@ -74,6 +74,38 @@ test('a consequence whose root was not found stands for itself', () => {
   ]);
 });
 
+test('what happened on another interface is no consequence; where that is not known, it may be', () => {
+  const origins = { neighbour: ['link'] };
+  const on = (name: string) => ({ scope: { interface: name } });
+  const link = one('link', 5, on('eth0'));
+  expect(folded([link, one('neighbour', 3, on('eth1'))], origins)).toEqual([
+    { id: 'link', packets: 5, under: [] },
+    { id: 'neighbour', packets: 3, under: [] },
+  ]);
+  for (const follower of [one('neighbour', 3, on('eth0')), one('neighbour', 3)]) {
+    expect(folded([link, follower], origins)).toEqual([
+      { id: 'link', packets: 8, under: ['neighbour'] },
+    ]);
+  }
+  const other = one('link', 9, on('eth1'));
+  expect(folded([other, link, one('neighbour', 3, on('eth0'))], origins)).toEqual([
+    { id: 'link', packets: 9, under: [] },
+    { id: 'link', packets: 8, under: ['neighbour'] },
+  ]);
+});
+
+test('a chain ends where it would go to another interface', () => {
+  const causes = [
+    one('link', 5, { scope: { interface: 'eth0' } }),
+    one('neighbour', 3, { scope: { interface: 'eth1' } }),
+    one('icmp', 0),
+  ];
+  expect(folded(causes, { neighbour: ['link'], icmp: ['neighbour'] })).toEqual([
+    { id: 'link', packets: 5, under: [] },
+    { id: 'neighbour', packets: 3, under: ['icmp'] },
+  ]);
+});
+
 test('chains end at their root, and nothing gets lost on the way', () => {
   const causes = [one('squeeze', 1), one('ring', 20), one('irq', 0)];
   expect(folded(causes, { squeeze: ['ring'], ring: ['irq'] })).toEqual([
