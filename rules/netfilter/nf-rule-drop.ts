@@ -77,15 +77,15 @@ export default defineRule({
     const refusals = refusalsOf(firewall);
     const context: Context = { drops, conntrack, snmp, window };
     const bridged = bridgedRefusals(refusals, { link, sysctl, drops, snmp });
-    const { counted } = withoutBridged(refusals, bridged.packets);
-    const named = counted.slice(0, NAMED_RULES);
-    const others = counted.slice(NAMED_RULES);
+    const routed = withoutBridged(refusals, bridged.packets).counted;
+    const named = routed.slice(0, NAMED_RULES);
+    const others = routed.slice(NAMED_RULES);
     const deduced =
       drops === undefined || snmp === undefined
         ? []
         : deduceUncounted(
             refusals,
-            { firewall: firewall.last, drops, snmp, conntrack, link, sysctl },
+            { firewall: firewall.last, routed, drops, snmp, conntrack, link, sysctl },
             window,
           );
     const flows = otherFlows(drops, deduced);

@@ -19,6 +19,7 @@ import {
   HOOK_LOCATION,
   placesOf,
   protocolsOf,
+  type CountedRefuser,
   type Refusals,
   type Refuser,
 } from './refusals.ts';
@@ -39,6 +40,8 @@ export interface Deduction {
 
 interface Evidence {
   readonly firewall: Firewall;
+  /** Rules that counted, without the bridged frames they met: those the IP layer does not miss. */
+  readonly routed: readonly CountedRefuser[];
   readonly drops: DropCapture;
   readonly snmp: Sampled<Snmp>;
   readonly conntrack: Sampled<Conntrack> | undefined;
@@ -54,7 +57,7 @@ interface Evidence {
  */
 export function deduceUncounted(
   { counted, uncounted }: Refusals,
-  { firewall, drops, snmp, conntrack, link, sysctl }: Evidence,
+  { firewall, routed, drops, snmp, conntrack, link, sysctl }: Evidence,
   { severalNetns }: Pick<JudgeWindow, 'severalNetns'>,
 ): Deduction[] {
   const reason = dropReason(drops);
@@ -77,12 +80,13 @@ export function deduceUncounted(
   const gaps = ipGaps(snmp);
   closeGaps(gaps, byConntrack, ['prerouting', 'output'], []);
   // Those that fit few gaps first, so that the others find what is left.
-  const counters = counted
+  const closing = routed
     .map((refuser) => ({ ...refuser, protocols: protocolsOf(refuser) }))
     .sort((a, b) => a.hooks.length - b.hooks.length || b.protocols.length - a.protocols.length);
-  for (const refuser of counters) {
+  for (const refuser of closing) {
     closeGaps(gaps, refuser.packets, placesOf(refuser), refuser.protocols);
   }
+  const counters = counted.map((refuser) => ({ ...refuser, protocols: protocolsOf(refuser) }));
 
   const deductions: Deduction[] = [];
   for (const { location, backends } of sites) {

@@ -49,11 +49,21 @@ const OF_BRIDGE: FirewallRule = {
   packets: null,
 };
 
+/** A rule for routed packets that does not count. */
+const UNCOUNTED: FirewallRule = {
+  ...OF_BRIDGE,
+  key: 'nftables ip x forward handle 1',
+  family: 'ip',
+  table: 'x',
+  text: 'udp dport 9000 drop',
+};
+
 interface Case {
   /** What the policy for forwarded packets counted; null: it does not count. */
   readonly counted?: number | null;
   /** What a rule of the bridge itself counted; null: it does not count. Absent: there is none. */
   readonly ofBridge?: number | null;
+  readonly uncounted?: FirewallRule;
   readonly drops: DropCapture;
   readonly ip?: Counters;
   readonly setting?: number;
@@ -61,11 +71,15 @@ interface Case {
 }
 
 /** What both rules say, and how many packets each takes. */
-function judge({ counted = 100, ofBridge, drops, ip = {}, setting = 1, where = window }: Case) {
+function judge(given: Case) {
+  const { counted = 100, ofBridge, uncounted, drops, ip = {}, setting = 1, where = window } = given;
   const at = (add: boolean) => {
     const total = (rise: number | null) => (rise === null ? null : BigInt(7 + (add ? rise : 0)));
     return firewallOf({
-      rules: ofBridge === undefined ? [] : [{ ...OF_BRIDGE, packets: total(ofBridge) }],
+      rules: [
+        ...(ofBridge === undefined ? [] : [{ ...OF_BRIDGE, packets: total(ofBridge) }]),
+        ...(uncounted === undefined ? [] : [uncounted]),
+      ],
       policies: [{ ...POLICY, packets: total(counted) }],
     });
   };
@@ -145,6 +159,20 @@ test('look-alike: a rule of the bridge that does not count, beside routed packet
   };
   const { bridged, routed } = judge({ counted: 80, ofBridge: null, drops });
   expect([bridged, routed[0]?.packets]).toEqual([[], 80]);
+});
+
+test('what a rule without a counter refused of routed packets is missed by the IP layer, bridged ones are not', () => {
+  const drops = {
+    ...refused(100, 'vm2'),
+    drops: [...refused(100, 'vm2').drops, ...refused(110, 'br0').drops],
+  };
+  const ip = { 'Ip.InReceives': 110, 'Ip.ForwDatagrams': 110 };
+  const { bridged, routed } = judge({ counted: 150, uncounted: UNCOUNTED, drops, ip });
+  expect(bridged).toMatchObject([{ packets: 100 }]);
+  expect(routed.map(({ packets, scope }) => [packets, scope.rule])).toEqual([
+    [50, 'iptables-legacy -t filter -P FORWARD DROP'],
+    [60, 'ip x forward: udp dport 9000 drop'],
+  ]);
 });
 
 test('the setting is off: not by the firewall for IP packets', () => {
