@@ -1,3 +1,4 @@
+import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import softnet from '../../checks/softnet.ts';
 import sysctl from '../../checks/sysctl.ts';
@@ -9,7 +10,7 @@ export default defineRule({
   id: 'rps-flow-limit',
   title: 'One flow fills the input queue of a CPU and is held back',
   needs: { softnet },
-  wants: { sysctl, link },
+  wants: { drops, sysctl, link },
   reviewed: '2026-11-22',
   explain: {
     see: 'One heavy flow loses packets, the others do not. Column 11 of `/proc/net/softnet_stat` rises together with column 2.',
@@ -25,12 +26,12 @@ export default defineRule({
       'Documentation/networking/scaling.rst, RPS Flow Limit',
     ],
   },
-  judge({ softnet, sysctl, link }, window) {
+  judge({ softnet, drops, sysctl, link }, window) {
     const rises = softnetRises(softnet);
     const worst = worstCpu(rises, 'flowLimited');
     if (worst === undefined) return [];
     const onAllCpus = sumOf(rises, 'flowLimited');
-    const packets = refusedHere(rises, link, window).flowLimited;
+    const packets = refusedHere(rises, { link, drops }, window).flowLimited;
     if (packets === 0) return [];
 
     const limit = sysctl?.last.number(backlogKey);

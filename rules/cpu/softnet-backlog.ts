@@ -37,7 +37,7 @@ export default defineRule({
     if (worst === undefined) return [];
     const refused = sumOf(rises, 'dropped');
     const heldBack = sumOf(rises, 'flowLimited');
-    const packets = refusedHere(rises, link, window).queueFull;
+    const packets = refusedHere(rises, { link, drops }, window).queueFull;
     if (packets === 0) return [];
 
     const seen = countDrops(drops, 'CPU_BACKLOG');

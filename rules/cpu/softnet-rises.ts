@@ -2,8 +2,10 @@ import type { Links } from '../../checks/link.ts';
 import type { Softnet } from '../../checks/softnet.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
+import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { JudgeWindow } from '../../src/model/rule.ts';
 import { rxDroppedTotal } from '../link-rises.ts';
+import { dropsWhere } from '../protocol-counters.ts';
 
 /** What one CPU did in the window. */
 export interface SoftnetRise {
@@ -52,16 +54,25 @@ export function worstCpu(
 
 /**
  * Packets refused by the input queues, as far as they can have been of the namespace under diagnosis:
- * softnet counts for the whole machine, but enqueue_to_backlog also raises rx_dropped of the
- * interface the packet came in by, which belongs to one namespace.
+ * softnet counts for the whole machine, but a capture that tells namespaces sees whose they were. Without one,
+ * enqueue_to_backlog also raises rx_dropped of the interface the packet came in by, which belongs to one namespace.
  */
 export function refusedHere(
   rises: readonly SoftnetRise[],
-  link: Sampled<Links> | undefined,
-  { foreignNetns }: JudgeWindow,
+  {
+    link,
+    drops,
+  }: { readonly link: Sampled<Links> | undefined; readonly drops: DropCapture | undefined },
+  { foreignNetns, severalNetns }: JudgeWindow,
 ): Readonly<Record<'queueFull' | 'flowLimited', number>> {
-  const placeable = foreignNetns ? rxDroppedTotal(link) : Infinity;
+  const seenHere =
+    drops !== undefined && !severalNetns ? dropsWhere(drops, isRefused).packets : undefined;
+  const placeable = foreignNetns ? (seenHere ?? rxDroppedTotal(link)) : Infinity;
   const heldBack = sumOf(rises, 'flowLimited');
   const queueFull = Math.min(Math.max(0, sumOf(rises, 'dropped') - heldBack), placeable);
   return { queueFull, flowLimited: Math.min(heldBack, placeable - queueFull) };
+}
+
+function isRefused({ reason, location }: DropCount): boolean {
+  return reason === 'CPU_BACKLOG' || (reason === null && location === 'enqueue_to_backlog');
 }

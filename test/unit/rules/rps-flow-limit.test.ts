@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import backlogRule from '../../../rules/cpu/softnet-backlog.ts';
 import rule from '../../../rules/cpu/rps-flow-limit.ts';
 import { severityOf } from '../../../src/engine/rank.ts';
+import type { DropCapture } from '../../../src/model/drops.ts';
 import type { CauseFinding, JudgeWindow } from '../../../src/model/rule.ts';
 import {
+  capture,
   causesOf,
   foreign,
   rxDroppedRise,
@@ -17,18 +19,19 @@ interface Case {
   readonly cpus: readonly CpuRise[];
   readonly sysctl?: Readonly<Record<string, string | number>> | null;
   readonly rxDropped?: bigint;
+  readonly drops?: DropCapture;
   readonly when?: JudgeWindow;
 }
 
 function judge(
-  { cpus, sysctl = {}, rxDropped, when = window }: Case,
+  { cpus, sysctl = {}, rxDropped, drops, when = window }: Case,
   by: typeof rule | typeof backlogRule = rule,
 ): CauseFinding | undefined {
   const evidence = {
     softnet: softnetRise(cpus),
     sysctl: sysctl === null ? undefined : settings(sysctl),
     link: rxDropped === undefined ? undefined : rxDroppedRise({ vb: rxDropped }),
-    drops: undefined,
+    drops,
   };
   return causesOf(by.judge(evidence, when))[0];
 }
@@ -75,4 +78,20 @@ test('another namespace: both causes together claim no more than its interfaces 
   expect(both(70n)).toEqual([50, 20]);
   expect(both(40n)).toEqual([40, 0]);
   expect(both(0n)).toEqual([0, 0]);
+});
+
+test('another namespace: a capture that tells namespaces knows better than interfaces, which drop for other reasons', () => {
+  const cpus = [{ dropped: 150, flowLimit: 100 }];
+  const told: JudgeWindow = { ...foreign, severalNetns: false };
+  const both = (seen: number, when = told) =>
+    [backlogRule, rule].map((by) => {
+      const drops = capture([
+        { reason: 'CPU_BACKLOG', location: 'enqueue_to_backlog', packets: seen },
+      ]);
+      return judge({ cpus, rxDropped: 500n, drops, when }, by)?.packets ?? 0;
+    });
+  expect(both(0)).toEqual([0, 0]);
+  expect(both(70)).toEqual([50, 20]);
+  // Of tracefs the drops may be those of any namespace.
+  expect(both(70, foreign)).toEqual([50, 100]);
 });
