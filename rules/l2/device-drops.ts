@@ -24,7 +24,7 @@ export function dropsAt(
     });
 }
 
-export function packetsOf(drops: readonly DropCount[]): number {
+export function packetsOf(drops: readonly Pick<DropCount, 'packets'>[]): number {
   return drops.reduce((sum, { packets }) => sum + packets, 0);
 }
 

@@ -1,8 +1,14 @@
 import drops from '../../checks/drops.ts';
 import link, { otherhostRise, type Links } from '../../checks/link.ts';
-import type { DropCapture, DropCount } from '../../src/model/drops.ts';
+import {
+  EtherType,
+  type DropCapture,
+  type DropCount,
+  type DropFlow,
+} from '../../src/model/drops.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
+import { parseAddress, type Quantity } from '../netfilter/match/intervals.ts';
 import { isChatter } from './chatter.ts';
 import { dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
 
@@ -10,8 +16,7 @@ const OTHERHOST = {
   reasons: ['OTHERHOST'],
   locations: ['ip_rcv_core', 'ip_rcv', 'ip6_rcv_core', 'ipv6_rcv'],
 };
-/** Bytes of a MAC address; a frame starts with that of its destination. */
-const MAC_BYTES = 6;
+const ETHERNET_BYTES = 14;
 
 export default defineRule({
   id: 'vlan-no-device',
@@ -50,9 +55,9 @@ function finding(
   const { address } = now;
   if (address === undefined) return [];
   // Only a capture that tells the interface and shows frames can tell these from frames for others.
-  const seen = dropsAt(capture, OTHERHOST, name).filter(
-    (drop) => drop.details?.interface === name && isAllFor(address, drop),
-  );
+  const seen = dropsAt(capture, OTHERHOST, name)
+    .filter(({ details }) => details?.interface === name)
+    .map((drop) => seenFor(address, drop));
   const packets = Math.min(packetsOf(seen), otherhostRise(before, now) ?? Infinity);
   if (isChatter(packets, window)) return [];
   const vlans = vlansOn(name, links);
@@ -105,18 +110,40 @@ function finding(
       claims: [
         { reason: OTHERHOST.reasons, location: OTHERHOST.locations, interface: name, packets },
       ],
+      flows: seen.flatMap(({ flows }) => flows),
     },
   ];
 }
 
-/** Every frame of these that was kept went to this address. */
-function isAllFor(address: string, { details }: DropCount): boolean {
-  const frames = (details?.samples ?? []).filter(({ link }) => link === 'ethernet');
-  const wanted = address.replaceAll(':', '').toLowerCase();
-  return (
-    frames.length > 0 &&
-    frames.every(
-      ({ bytes }) => Buffer.from(bytes, 'base64').subarray(0, MAC_BYTES).toString('hex') === wanted,
-    )
-  );
+/**
+ * What of these had this hardware address. Only the first frames are kept, and others may come beside them (a capture
+ * runs, in promiscuous mode): it is what goes to the same IP addresses as frames that had it.
+ */
+function seenFor(
+  address: string,
+  { packets, protocol, details }: DropCount,
+): { readonly packets: number; readonly flows: readonly DropFlow[] } {
+  const { samples = [], topFlows = [] } = details ?? {};
+  const mac = address.replaceAll(':', '').toLowerCase();
+  const destinations = samples
+    .filter(({ link }) => link === 'ethernet')
+    .map(({ bytes }) => Buffer.from(bytes, 'base64').toString('hex'))
+    .filter((frame) => frame.startsWith(mac))
+    .map((frame) => destinationOf(frame, protocol));
+  const flows = topFlows.filter(({ destination }) => {
+    const parsed = parseAddress(destination);
+    return parsed !== undefined && destinations.includes(parsed);
+  });
+  // Of more flows than are known, the same share.
+  const share = packetsOf(flows) / Math.max(packetsOf(topFlows), 1);
+  return { packets: Math.round(packets * share), flows };
+}
+
+/** @param frame of IP, in hexadecimal, as it comes to the IP layer: without tags */
+function destinationOf(frame: string, protocol: number): Quantity | undefined {
+  const header = frame.slice(2 * ETHERNET_BYTES);
+  const [from, to] = protocol === EtherType.IPv6 ? [24, 40] : [16, 20];
+  const address = header.slice(2 * from, 2 * to);
+  if (address.length < 2 * (to - from)) return undefined;
+  return protocol === EtherType.IPv6 ? BigInt(`0x${address}`) : Number.parseInt(address, 16);
 }

@@ -208,18 +208,31 @@ describe('vxlan-misconfig', () => {
 
 describe('vlan-no-device', () => {
   const MAC = '02:00:00:00:00:01';
-  const frame = (to: string) => ({
+  const OTHER = '02:00:00:00:00:99';
+  const frame = (text: string) => ({
     timeUs: 0,
     link: 'ethernet' as const,
     length: 60,
-    bytes: Buffer.from(to.replaceAll(':', ''), 'hex').toString('base64'),
+    bytes: Buffer.from(text.replaceAll(':', ''), 'hex').toString('base64'),
+  });
+  const ipv4 = (to: string, destination: string) =>
+    frame(`${to}:02:00:00:00:00:09:08:00:${'00:'.repeat(16)}${destination}`);
+  const ipv6 = (to: string, destination: string) =>
+    frame(`${to}:02:00:00:00:00:09:86:dd:${'00:'.repeat(24)}${destination}`);
+  const flow = (destination: string, packets: number) => ({
+    source: '10.0.0.9',
+    destination,
+    packets,
   });
   const judge = (packets: number, ...to: readonly string[]) =>
     vlanNoDevice.judge(
       {
         link: links({ eth0: { address: MAC, rxOtherhost: BigInt(packets) } }),
         drops: capture([
-          on('eth0', drop('OTHERHOST', 'ip_rcv_core', packets), { samples: to.map(frame) }),
+          on('eth0', drop('OTHERHOST', 'ip_rcv_core', packets), {
+            samples: to.map((mac) => ipv4(mac, '0a:00:00:02')),
+            topFlows: [flow('10.0.0.2', packets)],
+          }),
         ]),
       },
       window,
@@ -233,11 +246,39 @@ describe('vlan-no-device', () => {
 
   test.each<[string, readonly Finding[]]>([
     ['a handful', judge(25, MAC)],
-    ['frames for others', judge(200, MAC, '02:00:00:00:00:99')],
+    ['frames for others', judge(200, OTHER)],
     ['nothing was kept of them', judge(200)],
   ])('%s: no finding', (_what, findings) => {
     expect(findings).toEqual([]);
   });
+
+  test.each([
+    [0x0800, '10.0.0.2', [ipv4(OTHER, '0a:00:00:03'), ipv4(MAC, '0a:00:00:02')]],
+    [
+      0x86dd,
+      'fd00::2',
+      [ipv6(MAC, `fd:00:${'00:'.repeat(13)}02`), ipv6(OTHER, `fd:00:${'00:'.repeat(13)}03`)],
+    ],
+    // Cut off before the address.
+    [0x0800, '10.0.0.2', [frame(OTHER), frame(MAC), ipv4(MAC, '0a:00:00:02')]],
+  ])(
+    'among frames for others, as a capture gets them: those for the same IP addresses',
+    (protocol, ours, samples) => {
+      const link = links({ eth0: { address: MAC, rxOtherhost: 350n } });
+      const drops = capture([
+        {
+          ...on('eth0', drop('OTHERHOST', 'ip_rcv_core', 350), {
+            samples,
+            topFlows: [flow(ours, 100), flow('10.0.0.3', 50), flow('fd00::3', 25)],
+          }),
+          protocol,
+        },
+      ]);
+      expect(vlanNoDevice.judge({ link, drops }, window)).toMatchObject([
+        { packets: 200, flows: [{ destination: ours }], claims: [{ packets: 200 }] },
+      ]);
+    },
+  );
 
   test('a capture that does not tell the interface cannot know', () => {
     const drops = capture([drop('OTHERHOST', 'ip_rcv_core', 200)]);

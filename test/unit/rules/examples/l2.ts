@@ -90,11 +90,13 @@ export default [
               timeUs: 0,
               link: 'ethernet',
               length: 60,
-              bytes: Buffer.from(`${ADDRESS.replaceAll(':', '')}0200000000998100`, 'hex').toString(
-                'base64',
-              ),
+              bytes: Buffer.from(
+                `${ADDRESS.replaceAll(':', '')}0200000000990800${'00'.repeat(16)}0a000002`,
+                'hex',
+              ).toString('base64'),
             },
           ],
+          topFlows: [{ source: '10.0.0.9', destination: '10.0.0.2', packets: frames }],
         }),
       ),
     }),
