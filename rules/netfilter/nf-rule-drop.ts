@@ -176,7 +176,12 @@ function deducedFinding(
   return {
     ...common(ranked, packets, context, knownFlows),
     confidence: unseen.length === 0 ? 'likely' : 'possible',
-    scope: first === undefined ? {} : { rule: nameOf(first.entry) },
+    scope:
+      first === undefined
+        ? {}
+        : {
+            rule: `${nameOf(first.entry)}${only === undefined ? `, or ${ranked.length - 1} more` : ''}`,
+          },
     because: [
       {
         source: 'skb:kfree_skb',

@@ -381,7 +381,7 @@ test('several without a counter: one finding that names them all', () => {
     {
       confidence: 'likely',
       packets: 80,
-      scope: { rule: 'inet filter input: policy drop' },
+      scope: { rule: 'inet filter input: policy drop, or 2 more' },
       fixes: [],
     },
   ]);
