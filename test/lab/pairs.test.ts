@@ -17,6 +17,8 @@ const firewall = 'nftables rule with a counter';
 const reversePath = 'loose reverse-path filter, no route back';
 const mpls = 'frames of a protocol nobody handles (MPLS)';
 const smallBuffer = 'UDP: a program with a tiny SO_RCVBUF of its own';
+const silentPeer = 'a peer that does not answer ARP';
+const uncounted = 'nftables rule without a counter';
 const ipChecksum = 'wrong checksum in the IP header';
 
 /** Set up in this order, so that the service of the second one runs. Neither hides the other. */
@@ -33,6 +35,8 @@ const pairs: readonly (readonly [string, string])[] = [
   [mpls, smallBuffer],
   [reversePath, smallBuffer],
   [ipChecksum, smallBuffer],
+  [deadLink, silentPeer],
+  [uncounted, ipChecksum],
 ];
 
 function faultNamed(name: string): Fault {

@@ -1,6 +1,7 @@
 import { start } from '../command.ts';
 import type { Fault } from '../fault.ts';
 import { frameAddresses, inside, RECEIVER, SENDER, type Pair } from '../network.ts';
+import { ipv4 } from '../packets.ts';
 import { PORT, sendFrames, sendUdp, steady } from '../traffic.ts';
 
 async function statistic(netns: string, name: string, counter: string): Promise<number> {
@@ -265,5 +266,25 @@ export default [
       await sendFrames(pair.a, 'va', 200, `${await frameAddresses(pair)}810000640800${datagram}`);
     },
     lost: ({ b }) => otherhost(b),
+  },
+  {
+    name: 'frames of a VLAN without an interface, beside frames for other hosts while a capture runs',
+    cause: 'vlan-no-device',
+    confidence: 'likely',
+    captures: ['bpf'],
+    scope: { interface: 'vb' },
+    setUp: ({ b }) => inside(b, 'ip link set vb promisc on'),
+    async traffic(pair) {
+      const addresses = await frameAddresses(pair);
+      const forOther = `020000000099${addresses.slice(12)}`;
+      await sendFrames(
+        pair.a,
+        'va',
+        400,
+        `${addresses}81000064${ipv4({ source: SENDER, destination: RECEIVER })}`,
+        `${forOther}${ipv4({ source: SENDER, destination: '10.77.0.9' })}`,
+      );
+    },
+    lost: async ({ b }) => (await otherhost(b)) / 2,
   },
 ] satisfies readonly Fault[];
