@@ -125,14 +125,14 @@ function seenFor(
 ): { readonly packets: number; readonly flows: readonly DropFlow[] } {
   const { samples = [], topFlows = [] } = details ?? {};
   const mac = address.replaceAll(':', '').toLowerCase();
-  const destinations = samples
+  const frames = samples
     .filter(({ link }) => link === 'ethernet')
-    .map(({ bytes }) => Buffer.from(bytes, 'base64').toString('hex'))
-    .filter((frame) => frame.startsWith(mac))
-    .map((frame) => destinationOf(frame, protocol));
+    .map(({ bytes }) => Buffer.from(bytes, 'base64').toString('hex'));
+  const ours = frames.filter((frame) => frame.startsWith(mac));
+  const destinations = new Set(ours.map((frame) => destinationOf(frame, protocol)));
   const flows = topFlows.filter(({ destination }) => {
     const parsed = parseAddress(destination);
-    return parsed !== undefined && destinations.includes(parsed);
+    return parsed !== undefined && destinations.has(parsed);
   });
   // Of more flows than are known, the same share.
   const share = packetsOf(flows) / Math.max(packetsOf(topFlows), 1);
