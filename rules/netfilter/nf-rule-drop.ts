@@ -88,7 +88,8 @@ export default defineRule({
             { firewall: firewall.last, routed, drops, snmp, conntrack, link, sysctl },
             window,
           );
-    const flows = otherFlows(drops, deduced);
+    // Of several that count, nothing tells whose each flow is.
+    const flows = routed.length === 1 ? otherFlows(drops, deduced) : {};
     return [
       ...named.map((refuser) => ({ ...countedFinding(refuser, context), ...flows })),
       ...(others.length === 0 ? [] : [{ ...othersFinding(others, context), ...flows }]),
@@ -97,7 +98,7 @@ export default defineRule({
   },
 });
 
-/** Whom rules that count refused: not those that were laid at the door of one that does not. */
+/** Whom the rule that counts refused: not those that were laid at the door of one that does not. */
 function otherFlows(
   drops: DropCapture | undefined,
   deduced: readonly Deduction[],

@@ -2,7 +2,7 @@ import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import sockets, { type DatagramSocket } from '../../checks/sockets.ts';
 import sysctl from '../../checks/sysctl.ts';
-import { EtherType } from '../../src/model/drops.ts';
+import { EtherType, type DropFlow } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import {
   counterObservations,
@@ -115,13 +115,15 @@ function ofSocket(
 ): CauseFinding {
   const { loss, queue, origin } = one;
   const { socket, packets } = loss;
+  const own = refusedBy(socket, seen);
   const program = programOf(socket);
   // One setting for all sockets it can help: two findings must not ask for two values.
   const alike = cases.filter((other) => other.origin === origin && other.queue.why === 'bursts');
   const needed = alike.flatMap(({ neededBytes }) => neededBytes ?? []);
   return {
-    ...common(packets, seen),
+    ...common(packets, seen, own.protocols),
     confidence,
+    flows: own.flows,
     scope: {
       socket: nameOf(socket),
       ...(socket.process === undefined ? {} : { process: socket.process }),
@@ -134,7 +136,7 @@ function ofSocket(
     means: `${MEANS[queue.why](program)} What does not fit into the receive buffer is dropped.`,
     fixes: rcvbufFixes({
       program,
-      port: socket.local.slice(socket.local.lastIndexOf(':')),
+      port: portOf(socket.local),
       rcvbufBytes: socket.rcvbufBytes,
       queue,
       origin,
@@ -223,7 +225,7 @@ function namesOf(losses: readonly SocketLoss[]): string {
 }
 
 /** What all findings of one window share. */
-function common(packets: number, seen: Seen) {
+function common(packets: number, seen: Seen, protocol = PROTOCOLS) {
   const received = rises(seen, 'InDatagrams') + rises(seen, 'InErrors');
   return {
     kind: 'cause',
@@ -232,10 +234,39 @@ function common(packets: number, seen: Seen) {
     traffic: { packets: received, what: 'UDP datagrams for local sockets' },
     rulesOut: rulesOut(seen),
     claims: [
-      { reason: 'SOCKET_RCVBUFF', protocol: [EtherType.IPv4, EtherType.IPv6], packets },
+      { reason: 'SOCKET_RCVBUFF', protocol, packets },
       { reason: null, location: LOCATIONS, packets },
     ],
   } as const satisfies Partial<CauseFinding>;
+}
+
+/** EtherTypes of IP. */
+const PROTOCOLS: readonly number[] = [EtherType.IPv4, EtherType.IPv6];
+
+/** As far as the capture tells: whose they were, or else which port they went to. */
+function refusedBy(
+  { inode, local }: DatagramSocket,
+  { drops }: Seen,
+): { readonly flows: readonly DropFlow[]; readonly protocols: readonly number[] } {
+  const port = portOf(local);
+  const own = (drops?.drops ?? [])
+    .filter(({ reason }) => reason === 'SOCKET_RCVBUFF')
+    .flatMap(({ protocol, details }) =>
+      (details?.topFlows ?? []).map((flow) => ({ protocol, flow })),
+    )
+    .filter(({ flow: { socket, ports } }) =>
+      socket === undefined ? `:${ports?.destination}` === port : socket === inode,
+    );
+  const protocols = [...new Set(own.map(({ protocol }) => protocol))];
+  return {
+    flows: own.map(({ flow }) => flow),
+    protocols: protocols.length === 0 ? PROTOCOLS : protocols,
+  };
+}
+
+/** `:53` */
+function portOf(local: string): string {
+  return local.slice(local.lastIndexOf(':'));
 }
 
 function nameOf({ local, peer }: DatagramSocket): string {

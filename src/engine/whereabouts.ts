@@ -27,8 +27,8 @@ export function ofFlows(sources: Sources, flows: readonly DropFlow[] | undefined
 
 /**
  * Counts of flows are brought down to the packets of the cause. Drops at the edges of the window are claimed too,
- * without being among them: where reading takes long, they are as many. And of a kind of drop that several causes
- * share, nobody knows whose each flow was.
+ * without being among them: where reading takes long, they are as many. Of a kind of drop that several causes share,
+ * nobody knows whose each flow was: then none is named, for it may be another one's.
  */
 export function inProportion(sources: Sources, packets: number): Sources {
   const claimed = [...sources.values()].reduce((sum, count) => sum + count, 0);
@@ -42,6 +42,9 @@ export function inProportion(sources: Sources, packets: number): Sources {
 function withFlowsOf(drop: DropCount, count: number, share: number): DropCount {
   if (drop.details === undefined) return drop;
   const known = drop.details.topFlows.reduce((sum, { packets }) => sum + packets, 0);
+  if (drop.details.topFlows.length > 1 && count < known * ONE_OWNER_SHARE) {
+    return { ...drop, details: { ...drop.details, topFlows: [] } };
+  }
   const part = known > count ? (share * count) / known : share;
   if (part === 1) return drop;
   const topFlows = drop.details.topFlows

@@ -87,12 +87,18 @@ test('flows are brought down to the packets of the cause: the edges of the windo
   expect(inProportion(sources, 0)).toEqual(sources);
 });
 
-test('flows of a kind of drop that several causes share are no more than the packets of each', () => {
+test("of a kind of drop that several causes share, no flow is named that may be another one's", () => {
   const flow = (packets: number, source: string) => ({ source, destination: '10.0.0.2', packets });
-  const shared = drop(300, { topFlows: [flow(240, '10.0.0.1'), flow(60, '10.0.0.3')] });
-  const told = flowsOf(inProportion(new Map([[shared, 100]]), 100));
-  expect(told.map(({ text }) => text.split(' of them')[0])).toEqual(['about 80', 'about 20']);
-  expect(flowsOf(inProportion(new Map([[shared, 1]]), 1))).toHaveLength(1);
+  const several = drop(300, { topFlows: [flow(240, '10.0.0.1'), flow(60, '10.0.0.3')] });
+  const told = (kind: DropCount, packets: number) =>
+    flowsOf(inProportion(new Map([[kind, packets]]), packets)).map(
+      ({ text }) => text.split(' of them')[0],
+    );
+  expect(told(several, 100)).toEqual([]);
+  expect(told(several, 300)).toEqual(['240', '60']);
+  // Nearly all of them, or one flow: no more than the packets of the cause.
+  expect(told(several, 280)).toEqual(['about 224', 'about 56']);
+  expect(told(drop(300, { topFlows: [flow(300, '10.0.0.1')] }), 100)).toEqual(['about 100']);
 });
 
 test('flows are named busiest first, and said to be estimates when they are', () => {
