@@ -6,8 +6,9 @@ import { Sysctl } from '../../../checks/sysctl.ts';
 import rule from '../../../rules/udp/udp-rcvbuf-full.ts';
 import type { Sampled } from '../../../src/model/check.ts';
 import type { Companions, FullSocket } from '../../../src/model/companions.ts';
-import type { DropCapture, DropCount } from '../../../src/model/drops.ts';
+import type { DropCapture, DropCount, DropFlow } from '../../../src/model/drops.ts';
 import type { CauseFinding } from '../../../src/model/rule.ts';
+import { details } from './evidence.ts';
 
 type Counters = Readonly<Record<string, number>>;
 /** One reading of a socket: what it lost so far, what waits. Undefined: it is not open. */
@@ -509,4 +510,44 @@ test.each([
 ])('the counters decide when the kernel told of %s', (_, told) => {
   const findings = judge({ last: lost100, sockets: alike, told });
   expect(findings.map(({ confidence }) => confidence)).toEqual(['likely', 'likely']);
+});
+
+test('several sockets: each has the flows that went to it, by its inode or else its port', () => {
+  const flow = (port: number, packets: number, socket?: number) => ({
+    source: '10.0.0.9',
+    destination: '10.0.0.2',
+    ports: { source: 4000, destination: port },
+    packets,
+    ...(socket !== undefined && { socket }),
+  });
+  const kind = (protocol: number, ...topFlows: DropFlow[]): DropCount => ({
+    reason: 'SOCKET_RCVBUFF',
+    location: 'udp_queue_rcv_one_skb',
+    protocol,
+    packets: 100,
+    edgePackets: 0,
+    details: details({ topFlows }),
+  });
+  const lost = { looks: [[0, 0] as const, [100, 0] as const] };
+  const findings = judge({
+    last: { 'Udp.RcvbufErrors': 200, 'Udp6.RcvbufErrors': 100 },
+    sockets: { 53: lost, 514: lost, 123: { ...lost, inode: 9 } },
+    drops: [
+      kind(0x0800, flow(53, 50, 53), flow(514, 30)),
+      // Two share the port.
+      kind(0x86dd, flow(123, 60, 9), flow(123, 40, 8)),
+    ],
+  });
+  expect(
+    Object.fromEntries(
+      findings.map(({ scope, flows = [], claims }) => [
+        scope.socket,
+        [flows.map(({ packets }) => packets), claims[0]?.protocol],
+      ]),
+    ),
+  ).toEqual({
+    'udp 0.0.0.0:53': [[50], [0x0800]],
+    'udp 0.0.0.0:514': [[30], [0x0800]],
+    'udp 0.0.0.0:123': [[60], [0x86dd]],
+  });
 });
