@@ -15,15 +15,23 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { name: 'hosts', include: ['test/hosts/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'hosts',
+          include: ['test/hosts/**/*.test.ts'],
+          testTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 60_000,
-          fileParallelism: false,
-          // There may be two CPUs only.
-          maxConcurrency: 3,
+          testTimeout: 120_000,
+          // Files of this group run beside each other.
+          sequence: { groupOrder: 1 },
+          // In each: there may be two CPUs only.
+          maxConcurrency: 2,
         },
       },
       {
@@ -32,9 +40,9 @@ export default defineConfig({
           include: ['test/lab/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // The faults share one kernel: host-wide settings and one stream of drops.
+          // The faults share one kernel: host-wide settings and one stream of drops. After all other groups.
           fileParallelism: false,
-          // As above; tests in namespaces of their own wait more than they work.
+          // Tests in namespaces of their own wait more than they work.
           maxConcurrency: 3,
         },
       },

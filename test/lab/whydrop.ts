@@ -26,7 +26,7 @@ export interface View {
 }
 
 /**
- * Diagnoses several views of the same traffic at once. Their windows open before it and close after it.
+ * Diagnoses several views of the same traffic at once, in one process. Their windows open before it and close after it.
  *
  * @returns the reports in the order of the views, and the result of the traffic
  */
@@ -35,24 +35,21 @@ export async function diagnoseDuring<Result>(
   traffic: () => Promise<Result>,
 ): Promise<{ reports: readonly Report[]; result: Result }> {
   const closing = new AbortController();
-  const runs = views.map((view) =>
-    startNode([untilStdinEnds, JSON.stringify(view)], {}, closing.signal),
-  );
+  const run = startNode([untilStdinEnds, JSON.stringify(views)], {}, closing.signal);
   try {
-    await Promise.all(runs.map(({ watching }) => watching));
+    await run.watching;
     const result = await traffic();
     closing.abort();
-    const reports = await Promise.all(runs.map(async ({ done }) => reportOf(await done)));
-    return { reports, result };
+    return { reports: reportsOf(await run.done), result };
   } finally {
     closing.abort();
-    await Promise.all(runs.map(({ done }) => done));
+    await run.done;
   }
 }
 
-function reportOf({ exitCode, stdout, stderr }: Awaited<Run['done']>): Report {
+function reportsOf({ exitCode, stdout, stderr }: Awaited<Run['done']>): readonly Report[] {
   try {
-    return JSON.parse(stdout) as Report;
+    return JSON.parse(stdout) as readonly Report[];
   } catch {
     throw new Error(`no report (exit code ${exitCode}): ${stderr}${stdout}`);
   }
