@@ -74,9 +74,8 @@ async function withFault(fault: Fault, work: (pair: Pair) => Promise<void>): Pro
 async function expectDiagnosis(fault: Fault, pair: Pair): Promise<void> {
   const captures = fault.captures ?? BACKENDS;
   const before = await fault.lost(pair);
-  const { reports } = await diagnoseDuring(
-    captures.map((capture) => ({ netns: pair.b, capture })),
-    () => fault.traffic(pair),
+  const { reports } = await diagnoseDuring([{ netns: pair.b, captures }], () =>
+    fault.traffic(pair),
   );
   const lost = (await fault.lost(pair)) - before;
   expect(lost, 'the fault loses packets').toBeGreaterThan(FEWEST_LOST);

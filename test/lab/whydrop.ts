@@ -18,32 +18,35 @@ export function whydrop(args: readonly string[], env: Readonly<Record<string, st
   return startNode([program, ...args], env);
 }
 
-/** What to diagnose, and how. */
+/** What to diagnose, and how: one process does it under all the captures at once. Each of them it can have once. */
 export interface View {
   /** Null: the initial one. */
   readonly netns: string | null;
-  readonly capture: Backend;
+  readonly captures: readonly Backend[];
 }
 
 /**
- * Diagnoses several views of the same traffic at once, in one process. Their windows open before it and close after it.
+ * Diagnoses several views of the same traffic at once. Their windows open before it and close after it.
  *
- * @returns the reports in the order of the views, and the result of the traffic
+ * @returns the reports in the order of the views and of their captures, and the result of the traffic
  */
 export async function diagnoseDuring<Result>(
   views: readonly View[],
   traffic: () => Promise<Result>,
 ): Promise<{ reports: readonly Report[]; result: Result }> {
   const closing = new AbortController();
-  const run = startNode([untilStdinEnds, JSON.stringify(views)], {}, closing.signal);
+  const runs = views.map((view) =>
+    startNode([untilStdinEnds, JSON.stringify(view)], {}, closing.signal),
+  );
   try {
-    await run.watching;
+    await Promise.all(runs.map(({ watching }) => watching));
     const result = await traffic();
     closing.abort();
-    return { reports: reportsOf(await run.done), result };
+    const reports = await Promise.all(runs.map(async ({ done }) => reportsOf(await done)));
+    return { reports: reports.flat(), result };
   } finally {
     closing.abort();
-    await run.done;
+    await Promise.all(runs.map(({ done }) => done));
   }
 }
 

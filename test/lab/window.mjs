@@ -6,17 +6,17 @@ import { openHost } from '../../dist/src/cli/open-host.js';
 
 const LONGEST = '90s';
 
-const views = JSON.parse(process.argv[2]);
+const { netns, captures } = JSON.parse(process.argv[2]);
 const end = new AbortController();
 process.stdin.on('end', () => end.abort()).resume();
 
-let closed = views.length;
+let closed = captures.length;
 function opened() {
   closed -= 1;
   if (closed === 0) process.stderr.write('Watch drops\n');
 }
 
-async function diagnose({ netns, capture }) {
+async function diagnose(capture) {
   const host = await openHost(netns, capture);
   try {
     const request = measureRequest({ netns: netns ?? undefined, capture, duration: LONGEST });
@@ -30,4 +30,4 @@ async function diagnose({ netns, capture }) {
   }
 }
 
-process.stdout.write(JSON.stringify(await Promise.all(views.map(diagnose))));
+process.stdout.write(JSON.stringify(await Promise.all(captures.map(diagnose))));
