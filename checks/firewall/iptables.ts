@@ -37,8 +37,9 @@ export function parseIptablesSave(
   text: string,
   source: SaveSource,
 ): { readonly firewall: Tables; readonly garbled: number } {
+  const { backend, tool, family } = source;
   const foreign = new Set<string>();
-  const rules: FirewallRule[] = [];
+  const rules: (FirewallRule & { hooks: readonly Hook[] })[] = [];
   const policies: FirewallPolicy[] = [];
   const positions = new Map<string, number>();
   const equals = new Map<string, number>();
@@ -53,12 +54,6 @@ export function parseIptablesSave(
     const rule = ruleLine.exec(line);
     const start = rule === null ? tableLine.exec(line) : null;
     const chain = rule === null ? chainLine.exec(line) : null;
-    const place = (chainName: string, comment: string | null) => ({
-      ...source,
-      table,
-      chain: chainName,
-      owner: ownerOf({ table, chain: chainName, comment }),
-    });
     if (start !== null) {
       [, table = ''] = start;
     } else if (chain !== null) {
@@ -71,7 +66,10 @@ export function parseIptablesSave(
           source.backend === 'iptables-nft'
             ? policyKey(`${source.family} ${table} ${name}`)
             : `${source.backend} ${source.family} ${table} ${name} policy`,
-        ...place(name, null),
+        ...source,
+        table,
+        chain: name,
+        owner: ownerOf({ table, chain: name }),
         hook,
         policy: policy === 'DROP' ? 'drop' : 'accept',
         text: `-P ${name} ${policy}`,
@@ -92,7 +90,13 @@ export function parseIptablesSave(
       }
       rules.push({
         key: equal === 1 ? key : `${key} #${equal}`,
-        ...place(name, comment),
+        backend,
+        tool,
+        family,
+        table,
+        chain: name,
+        owner: ownerOf({ table, chain: name, comment }),
+        // Known when all chains are.
         hooks: [],
         handle: null,
         position,
@@ -111,15 +115,13 @@ export function parseIptablesSave(
   }
 
   const hooks = hooksOf(targets);
+  for (const rule of rules) {
+    rule.hooks = hooks.get(`${rule.table} ${rule.chain}`) ?? builtin(rule.chain);
+  }
   const own = ({ table }: { readonly table: string }) => !foreign.has(table);
   return {
     firewall: {
-      rules: rules
-        .filter((rule) => own(rule))
-        .map((rule) => ({
-          ...rule,
-          hooks: hooks.get(`${rule.table} ${rule.chain}`) ?? builtin(rule.chain),
-        })),
+      rules: rules.filter((rule) => own(rule)),
       policies: policies.filter((policy) => own(policy)),
     },
     garbled,

@@ -80,17 +80,17 @@ export class Sampler {
     const window = this.#window();
     if (window.status !== 'ok') return window;
     const { first, last } = window.value;
-    const { id, counters, counterBits: bits } = this.check;
-    if (counters === undefined) return ok([]);
+    const { check } = this;
+    const bits = check.counterBits;
     try {
       // The last reading of the firewall has fewer than the first: it knows which rules refuse.
-      const now = new Map(counters(last));
+      const now = new Map(check.counters?.(last));
       const rises: CounterRise[] = [];
-      for (const [name, before] of counters(first)) {
+      for (const [name, before] of check.counters?.(first) ?? []) {
         const after = now.get(name);
         if (after === undefined) continue;
         rises.push({
-          name: `${id} ${name}`,
+          name: `${check.id} ${name}`,
           rise: rise(before, after, bits),
           wentDown: change(before, after, bits) < 0n,
         });

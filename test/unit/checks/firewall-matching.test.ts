@@ -139,6 +139,27 @@ test('what rules do, as far as it decides where a packet goes', async () => {
   expect(statementsOf(value, 60)).toEqual([]);
 });
 
+test('what each of many rules does, whatever characters are in their comments', async () => {
+  const rules = Array.from({ length: 1100 }, (_, index) => ({
+    rule: {
+      family: 'inet',
+      table: 'filter',
+      chain: 'input',
+      handle: index,
+      comment: '🧱'.repeat(index % 3),
+      expr: [{ jump: { target: `to${index}` } }],
+    },
+  }));
+  const listing = await parseNftJson(JSON.stringify({ nftables: rules }));
+  if (listing === undefined) throw new Error('no listing');
+  const statements = await statementsByRule(listing);
+  for (const { rule } of rules) {
+    expect(statements.get(`nftables inet filter input handle ${rule.handle}`)).toEqual([
+      { kind: 'decision', way: { to: 'jump', chain: `to${rule.handle}` } },
+    ]);
+  }
+});
+
 test('elements of sets; those that rules put in or that have a timeout may go', async () => {
   const { value } = await read(machine);
   expect(value.matching?.sets).toEqual(
