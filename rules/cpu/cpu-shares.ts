@@ -31,6 +31,15 @@ export function cpuShares({ first, last }: Sampled<CpuTimes>): readonly CpuShare
   });
 }
 
+/** A rule of thumb of hosters: above 5 % programs notice, above 15 % they suffer; less is the everyday life of a shared host. */
+const STOLEN = 0.05;
+
+/** The CPU that the hypervisor took most time from; undefined: from none so much that it is felt. */
+export function starvedCpu(shares: readonly CpuShare[]): CpuShare | undefined {
+  const [worst] = [...shares].sort((a, b) => b.steal - a.steal);
+  return worst !== undefined && worst.steal >= STOLEN ? worst : undefined;
+}
+
 export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }

@@ -1,10 +1,12 @@
 import drops from '../../checks/drops.ts';
 import lookups, { type Lookup } from '../../checks/lookups.ts';
 import snmp from '../../checks/snmp.ts';
+import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type Claim, type Observation } from '../../src/model/rule.ts';
 import { withoutReasons } from '../benign.ts';
 import { areStray, dropsOf, receivedPackets, strays } from './evidence.ts';
 import { FORWARD, splitHeaderErrors } from './header-errors.ts';
+import { areProbes } from './hop-probes.ts';
 import { lookupsFor } from './route-evidence.ts';
 import { observedRises } from '../protocol-counters.ts';
 
@@ -21,7 +23,8 @@ export default defineRule({
     confirm:
       '`mtr DESTINATION`: if two routers take turns, there is a routing loop. `ip route get DESTINATION from SOURCE iif INTERFACE`: the next hop must not be the neighbour the packet came from.',
     fix: 'Correct the routes of the routers that send the packet to each other. A default route that points back for an address range of one’s own needs a blackhole route for that range.',
-    normal: 'A few a second, from traceroute and mtr.',
+    normal:
+      'A few a second, from traceroute and mtr. A monitoring system that looks at many ways through a router makes more: pings, or packets for the UDP ports of traceroute.',
     references: [
       'net/ipv4/ip_forward.c ip_forward (Linux 6.18)',
       'net/ipv6/ip6_output.c ip6_forward (Linux 6.18)',
@@ -43,13 +46,14 @@ export default defineRule({
     }
     const events = dropsOf(drops, { reasons: ['IP_INHDR', null], locations: FORWARD });
     const back = lookupsFor(lookups, events).flatMap(goesBack);
+    const isProbing = back.length === 0 && areProbes(events, window);
     return [
       {
         kind: 'cause',
         confidence: 'likely',
         packets,
         traffic: receivedPackets(snmp),
-        severityAtMost: 'warning',
+        severityAtMost: isProbing ? 'notice' : 'warning',
         scope: {},
         because: [
           ...observedRises(
@@ -64,10 +68,13 @@ export default defineRule({
           ),
           ...back,
         ],
-        means:
-          back.length > 0
-            ? 'More packets run out of hops here than traceroute makes, and this host sends them back to where they came from: probably a routing loop between it and the router there.'
-            : 'More packets run out of hops here than traceroute makes: two or more routers probably send them to each other in a circle.',
+        means: isProbing
+          ? 'All that is known of these packets looks like traceroute and mtr: pings, or packets for the UDP ports of traceroute, whose hops are meant to end here.'
+          : `More packets run out of hops here than traceroute makes${
+              back.length > 0
+                ? ', and this host sends them back to where they came from: probably a routing loop between it and the router there.'
+                : ': two or more routers probably send them to each other in a circle.'
+            }`,
         rulesOut: [
           {
             id: 'ip-header-errors',
@@ -77,26 +84,26 @@ export default defineRule({
                 : 'these packets were dropped where packets are forwarded; their headers were good',
           },
         ],
-        fixes: [
-          {
-            id: 'break-the-loop',
-            title: 'Correct the routes that make the circle',
-            risk: 'disruptive',
-            cost: 'a wrong route misdirects traffic',
-            takesEffect: 'at-once',
-            steps: [
-              {
-                kind: 'manual',
-                text: 'mtr DESTINATION shows the routers of the circle. Give one of them the right next hop, or a blackhole route (ip route add blackhole NETWORK) for a range that nobody behind it uses.',
-              },
-            ],
-          },
-        ],
+        fixes: isProbing ? [] : [breakTheLoop],
         claims,
       },
     ];
   },
 });
+
+const breakTheLoop: Fix = {
+  id: 'break-the-loop',
+  title: 'Correct the routes that make the circle',
+  risk: 'disruptive',
+  cost: 'a wrong route misdirects traffic',
+  takesEffect: 'at-once',
+  steps: [
+    {
+      kind: 'manual',
+      text: 'mtr DESTINATION shows the routers of the circle. Give one of them the right next hop, or a blackhole route (ip route add blackhole NETWORK) for a range that nobody behind it uses.',
+    },
+  ],
+};
 
 /** A circle of two: the next hop is a router on the interface by which they come in. */
 function goesBack({

@@ -2,11 +2,8 @@ import cpu from '../../checks/cpu.ts';
 import ethtool from '../../checks/ethtool.ts';
 import link from '../../checks/link.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { cpuShares, percent } from '../cpu/cpu-shares.ts';
+import { cpuShares, percent, starvedCpu } from '../cpu/cpu-shares.ts';
 import { ringLosses } from './ring-loss.ts';
-
-/** A rule of thumb of hosters: above 5 % programs notice, above 15 % they suffer; less is the everyday life of a shared host. */
-const STOLEN = 0.05;
 
 export default defineRule({
   id: 'vm-starved',
@@ -28,9 +25,9 @@ export default defineRule({
     ],
   },
   judge({ cpu, link, ethtool }) {
-    const [worst] = [...cpuShares(cpu)].sort((a, b) => b.steal - a.steal);
+    const worst = starvedCpu(cpuShares(cpu));
     const [hurt] = ringLosses(link, ethtool);
-    if (worst === undefined || worst.steal < STOLEN || hurt === undefined) return [];
+    if (worst === undefined || hurt === undefined) return [];
     return [
       {
         kind: 'cause',

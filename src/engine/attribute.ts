@@ -15,7 +15,8 @@ export interface Attribution {
 
 /**
  * Gives every captured drop to exactly one finding: the surest first, claims of a known number before
- * open ones, causes before benign patterns. What is left is unexplained; except that a tracepoint
+ * open ones, causes before benign patterns. A claim of a known number begins with the drops that fewest others
+ * claim, so that these find what is theirs. What is left is unexplained; except that a tracepoint
  * sees the whole host, so where several network namespaces exist a drop that shows in none of this
  * one's counters cannot be called this one's.
  */
@@ -29,10 +30,11 @@ export function attribute(
     packets: drop.packets,
     edgePackets: drop.edgePackets,
   }));
+  const fewestClaimsFirst = byClaims(left, findings);
   const claimed = new Map<Finding, number>();
   const sources = new Map<Finding, Map<DropCount, number>>();
   for (const { finding, claim, part } of inOrder(findings)) {
-    const matching = left.filter(({ drop }) => matches(claim, drop));
+    const matching = fewestClaimsFirst.filter(({ drop }) => matches(claim, drop));
     const before = matching.map(({ packets }) => packets);
     claimed.set(finding, (claimed.get(finding) ?? 0) + take[part](matching, claim.packets));
     const own = sources.get(finding) ?? new Map<DropCount, number>();
@@ -56,6 +58,17 @@ interface Remainder {
   readonly drop: DropCount;
   packets: number;
   edgePackets: number;
+}
+
+function byClaims(
+  left: readonly Remainder[],
+  findings: readonly JudgedFinding[],
+): readonly Remainder[] {
+  const claims = findings.flatMap(({ finding }) => finding.claims);
+  const counts = new Map(
+    left.map(({ drop }) => [drop, claims.filter((claim) => matches(claim, drop)).length]),
+  );
+  return [...left].sort((a, b) => (counts.get(a.drop) ?? 0) - (counts.get(b.drop) ?? 0));
 }
 
 /** `counted`: as many as a counter says. `edges`: what it may have missed. `open`: all that match. */

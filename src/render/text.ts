@@ -329,7 +329,7 @@ function writeUnexplained(page: Page, { unexplained }: Report, verbose: boolean)
 function writeElsewhere(page: Page, { elsewhere }: Report, verbose: boolean): void {
   if (elsewhere.packets === 0) return;
   section(page, `Elsewhere on this host: ${formatCountOf(elsewhere.packets, 'drop')}`);
-  page.paragraph([elsewhere.text], 2);
+  page.paragraph([formatCountsIn(elsewhere.text)], 2);
   writeDrops(page, elsewhere.drops, verbose);
 }
 

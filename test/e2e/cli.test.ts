@@ -1,5 +1,7 @@
 import {
+  access,
   chmod,
+  constants,
   lstat,
   mkdir,
   mkdtemp,
@@ -16,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import type { Report } from '../../src/model/report.ts';
 import { readPcapng } from '../unit/render/pcapng-reader.ts';
-import { isRoot, shell, whydrop, type Ended } from './program.ts';
+import { isRoot, PROGRAM, shell, whydrop, type Ended } from './program.ts';
 
 /** Could not tell, or bad usage. */
 const UNKNOWN = 3;
@@ -82,6 +84,11 @@ test.each(['--version', '-V'])('%s', async (flag) => {
     await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as { version: string };
   expect(await whydrop([flag])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+/** npx makes it so the first time only that it sees a directory. */
+test('npm run build makes a program that can be executed', async () => {
+  await expect(access(PROGRAM, constants.X_OK)).resolves.toBeUndefined();
 });
 
 describe.concurrent('bad usage says what to do and ends with 3', () => {

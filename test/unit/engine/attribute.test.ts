@@ -224,6 +224,18 @@ describe('what only the BPF capture tells', () => {
     stack: ['kfree_skb_list_reason', 'icmp_rcv'],
   };
 
+  test('a claim that fits many drops leaves those to others that fit nothing else', () => {
+    const udp = { packets: 30, details: { ...details, ipProtocol: 17 } };
+    const tcp = { packets: 10, details: { ...details, ipProtocol: 6 } };
+    const counted = cause({ confidence: 'certain', claims: [{ packets: 10 }] });
+    const deduced = cause({ confidence: 'likely', claims: [{ ipProtocol: 17, packets: 30 }] });
+    expect(share([counted, deduced], [udp, tcp])).toMatchObject({
+      claimed: [10, 30],
+      unexplained: 0,
+    });
+    expect(share([counted], [udp, tcp])).toMatchObject({ claimed: [10], unexplained: 30 });
+  });
+
   test.each<[string, Claim, number]>([
     ['its interface', { interface: 'eth0' }, 5],
     ['another interface', { interface: ['eth1', 'eth2'] }, 0],

@@ -57,6 +57,31 @@ test('traceroute is no loop, and a kernel without reasons has MTU trouble at the
   ]);
 });
 
+const from = { source: '192.0.2.1', destination: '198.51.100.9' };
+const ping = { ...from, icmp: { type: 8, code: 0 }, packets: 100 };
+const trace = { ...from, ports: { source: 40_000, destination: 33_440 }, packets: 100 };
+const web = { ...from, ports: { source: 40_000, destination: 443 }, packets: 100 };
+
+test.each([
+  ['mtr', [ping], 200, 'notice'],
+  ['traceroute and mtr', [trace, ping], 200, 'notice'],
+  ['a program among them', [ping, web], 200, 'warning'],
+  [
+    'answers, which nobody sends to find a way',
+    [{ ...ping, icmp: { type: 0, code: 0 } }],
+    200,
+    'warning',
+  ],
+  ['a flood of pings', [ping], 300, 'warning'],
+  ['nothing known of the flows', [], 200, 'warning'],
+])('hops used up: %s', (_, topFlows, packets, severity) => {
+  const drops = capture([{ ...expired, packets, ...detailsOf({ topFlows }) }]);
+  const snmp = snmpRise({ ...traffic, 'Ip.InHdrErrors': packets });
+  const [cause] = causesOf(ipTtlExceeded.judge({ snmp, drops, lookups: undefined }, window));
+  expect(cause && severityOf(cause)).toBe(severity);
+  expect(cause?.fixes.length).toBe(severity === 'notice' ? 0 : 1);
+});
+
 test.each([
   ['GRE is missed by somebody', [47], 'warning'],
   ['a scan of protocols is not', [253, 254, 255], 'notice'],

@@ -31,7 +31,7 @@ export default [
   {
     rule: 'softnet-squeeze',
     evidence: (timeSqueeze) => ({ softnet: softnetRise([{ processed: 5000, timeSqueeze }]) }),
-    causeFrom: 51,
+    causeFrom: 101,
   },
   {
     rule: 'cpu-softirq-saturation',
