@@ -1,6 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { cardNames } from './card-names.ts';
 import { lossTemplates, templateOf } from './nic-drivers.ts';
 
 /** Network interfaces with a device behind them (hardware or a hypervisor's), as their drivers tell. */
@@ -103,14 +104,14 @@ export default defineCheck<Nics>({
   },
 });
 
-/** Bridges, veths, VLANs and the like have no device: they cost one look each, and no process. */
+/** Bridges, veths, VLANs and the like have no device: they cost no process. */
 async function namesWithDevice(
   host: Host,
   asked: readonly string[],
 ): Promise<Reading<readonly string[]>> {
-  const all = await host.list(directory);
-  if (all.status !== 'ok') return all;
-  const names = all.value.filter((name) => asked.length === 0 || asked.includes(name));
+  const cards = await cardNames(host);
+  if (cards.status !== 'ok') return cards;
+  const names = cards.value.filter((name) => asked.length === 0 || asked.includes(name));
   const devices = await Promise.all(names.map((name) => host.list(`${directory}/${name}/device`)));
   return ok(names.filter((_, index) => devices[index]?.status === 'ok'));
 }

@@ -24,6 +24,7 @@ import {
   type Firewall,
   type FirewallPolicy,
   type FirewallRule,
+  type PacketCounts,
   type Tables,
 } from './firewall/ruleset.ts';
 
@@ -80,10 +81,11 @@ export default defineCheck<Firewall>({
       if (counters.status !== 'ok') return firewallOf(await begun, legacy);
       const value = firewallOf(nothingListed, legacy);
       if (value.status !== 'ok') return value;
-      const packets = new Map(counters.value.packets);
-      for (const [key, counted] of value.value.packets) packets.set(key, counted);
-      const unlisted = { ...value.value, packets };
-      listings.set(unlisted, { begun, handles: counters.value.handles });
+      const unlisted = {
+        ...value.value,
+        packets: joinedCounts(counters.value, value.value.packets),
+      };
+      listings.set(unlisted, { begun, counters: counters.value });
       return ok(unlisted, value.notes);
     }
     const legacy = readLegacyTables(host);
@@ -94,10 +96,7 @@ export default defineCheck<Firewall>({
       const listed = await listNfTables(host);
       const value = firewallOf(listed, await legacy);
       if (value.status !== 'ok' || first === undefined) return value;
-      const known =
-        listing === undefined
-          ? new Set(first.rules.map(({ key }) => key))
-          : keysOf(listing.handles);
+      const known = listing?.counters ?? new Set(first.rules.map(({ key }) => key));
       return withMatching(value, listed, { known, packets: first.packets }, value.value.packets);
     }
     let listed = await listing.begun;
@@ -106,8 +105,8 @@ export default defineCheck<Firewall>({
     }
     const now =
       listed.status === 'ok' ? ok(counted(listed.value, counters.value), listed.notes) : listed;
-    const before = { known: keysOf(listing.handles), packets: first.packets };
-    return withMatching(firewallOf(now, await legacy), now, before, counters.value.packets);
+    const before = { known: listing.counters, packets: first.packets };
+    return withMatching(firewallOf(now, await legacy), now, before, counters.value);
   },
   // Of rules that are not listed we do not know what they do.
   *counters({ rules, policies, packets }) {
@@ -130,7 +129,7 @@ const listings = new WeakMap<Firewall, Listing>();
 interface Listing {
   readonly begun: Promise<Reading<Listed>>;
   /** When the window began. */
-  readonly handles: Handles;
+  readonly counters: RuleCounters;
 }
 
 /** What nf_tables holds. */
@@ -188,28 +187,29 @@ function withMatching(
   value: Reading<Firewall>,
   listed: Reading<Listed>,
   before: RulesBefore,
-  packets: ReadonlyMap<string, bigint>,
+  packets: PacketCounts,
 ): Reading<Firewall> {
   if (value.status !== 'ok' || listed.status !== 'ok') return value;
   const { matchable } = listed.value;
   if (matchable === undefined) return value;
-  const matching = matchingOf(matchable, before, { rules: value.value.rules, packets });
+  const matching = matchingOf(matchable, before, packets);
   return { ...value, value: { ...value.value, matching } };
 }
 
 /** What has been counted by now, and where chains are. A rule that is gone since it was listed is left out. */
-function counted(listed: Listed, { packets, handles, devices }: RuleCounters): Listed {
-  const tables = listed.handles === undefined ? withHandles(listed, handles) : listed;
+function counted(listed: Listed, counters: RuleCounters): Listed {
+  const tables =
+    listed.handles === undefined ? withHandles(listed, handlesByNetlink(counters)) : listed;
   const now = <Entry extends FirewallRule | FirewallPolicy>(entry: Entry): Entry[] => {
     if (entry.packets === null) return [entry];
-    const counted = packets.get(entry.key);
+    const counted = counters.get(entry.key);
     if (counted === undefined) return [];
     // Most rules met nothing since: a copy of each would be 10 MB for 50,000.
     return [counted === entry.packets ? entry : { ...entry, packets: counted }];
   };
   const bound = (chain: FirewallPolicy): FirewallPolicy => {
-    const names = devices.get(`${chain.family} ${chain.table} ${chain.chain}`);
-    return names === undefined ? chain : { ...chain, devices: names };
+    const devices = counters.chains.get(`${chain.family} ${chain.table} ${chain.chain}`)?.devices;
+    return devices === undefined ? chain : { ...chain, devices };
   };
   return {
     ...listed,
@@ -219,12 +219,11 @@ function counted(listed: Listed, { packets, handles, devices }: RuleCounters): L
 }
 
 /** Rules came in since they were listed. */
-function hasNewRules({ handles }: RuleCounters, listed: Listed): boolean {
-  if (listed.handles === undefined) return false;
-  const { handles: before } = listed;
-  return [...handles].some(([chain, now]) => {
-    const known = new Set(before.get(chain));
-    return now.some((handle) => !known.has(handle));
+function hasNewRules({ chains }: RuleCounters, { handles }: Listed): boolean {
+  if (handles === undefined) return false;
+  return [...chains].some(([chain, { rules }]) => {
+    const known = new Set(handles.get(chain));
+    return [...rules.keys()].some((handle) => !known.has(handle));
   });
 }
 
@@ -253,6 +252,22 @@ function firewallOf(listed: Reading<Listed>, legacy: LegacyTables): Reading<Fire
     reading.status === 'ok' ? (reading.notes ?? []) : [],
   );
   return ok({ ...tables, packets: packetsOf(tables), unseen }, [...notes, ...unseen]);
+}
+
+/** Of things that have different keys. */
+function joinedCounts(...parts: readonly PacketCounts[]): PacketCounts {
+  return {
+    get(key) {
+      for (const counts of parts) {
+        const packets = counts.get(key);
+        if (packets !== undefined) return packets;
+      }
+      return undefined;
+    },
+    *[Symbol.iterator]() {
+      for (const counts of parts) yield* counts;
+    },
+  };
 }
 
 function joined(...parts: readonly Tables[]): Tables {
@@ -330,12 +345,8 @@ function managedByIptables(listing: NftListing, save: Tables): ReadonlySet<Table
   return managed;
 }
 
-function keysOf(handles: Handles): ReadonlySet<string> {
-  return new Set(
-    [...handles].flatMap(([chain, list]) =>
-      list.flatMap((handle) => (handle === undefined ? [] : ruleKey(chain, handle))),
-    ),
-  );
+function handlesByNetlink({ chains }: RuleCounters): Handles {
+  return new Map([...chains].map(([chain, { rules }]) => [chain, [...rules.keys()]]));
 }
 
 function handlesOf(rules: readonly NftRule[]): Handles {

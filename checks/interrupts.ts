@@ -1,6 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import type { View } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
+import { cardNames } from './card-names.ts';
 
 const table = '/proc/interrupts';
 
@@ -35,7 +36,7 @@ export default defineCheck<Interrupts>({
 type IrqsOfCards = ReadonlyMap<string, readonly number[]>;
 
 async function irqsOfCards(view: View): Promise<Reading<IrqsOfCards>> {
-  const names = await view.list('/sys/class/net');
+  const names = await cardNames(view);
   if (names.status !== 'ok') return names;
   const cards = new Map<string, readonly number[]>();
   for (const name of names.value) {

@@ -47,7 +47,7 @@ export default defineCheck<SocketsValue>({
     if (phase === 'sample' && (known === 0 || known > FEW_SOCKETS)) {
       return unread('not-applicable', `No queues are watched between, of ${known} sockets.`);
     }
-    const table = await readTables(host);
+    const table = await readTables(host, first);
     if (phase !== 'last' || first === undefined || table.status !== 'ok') return table;
 
     const { value, notes = [] } = table;
@@ -74,11 +74,14 @@ export default defineCheck<SocketsValue>({
   },
 });
 
-async function readTables(view: View): Promise<Reading<SocketsValue>> {
+async function readTables(
+  view: View,
+  first: SocketsValue | undefined,
+): Promise<Reading<SocketsValue>> {
   const udp = new Map<string, DatagramSocket>();
   const raw = new Map<string, DatagramSocket>();
   const notes: string[] = [];
-  const byDiag = (await hasManySockets(view)) ? await readUdpByDiag(view) : undefined;
+  const byDiag = (await hasManySockets(view)) ? await readUdpByDiag(view, first?.udp) : undefined;
   if (byDiag?.status === 'ok') for (const socket of byDiag.value) add(udp, socket);
 
   const wanted = byDiag?.status === 'ok' ? TABLES.filter((name) => name.startsWith('raw')) : TABLES;

@@ -5,24 +5,19 @@ import { createGenerator } from 'ts-json-schema-generator';
 
 const documents = [
   { name: 'report', type: 'Report', title: 'whydrop report, version 1' },
-  {
-    name: 'import',
-    type: 'ImportReport',
-    title: 'whydrop import, version 1',
-    source: 'import-report',
-  },
+  { name: 'import', type: 'ImportReport', title: 'whydrop import, version 1' },
   { name: 'self-check', type: 'SelfCheck', title: 'whydrop self-check, version 1' },
 ];
 
-for (const { name, source = name, type, title } of documents) {
-  const schema = createGenerator({
-    path: `src/model/${source}.ts`,
-    tsconfig: 'tsconfig.json',
-    type,
-    // Fields may be added within version 1: a reader must accept those it does not know.
-    additionalProperties: true,
-  }).createSchema(type);
+const generator = createGenerator({
+  path: 'src/model/*.ts',
+  tsconfig: 'tsconfig.json',
+  // Fields may be added within version 1: a reader must accept those it does not know.
+  additionalProperties: true,
+});
 
+for (const { name, type, title } of documents) {
+  const schema = generator.createSchema(type);
   const path = `docs/${name}.schema.json`;
   const text = `${JSON.stringify({ title, ...schema }, undefined, 2)}\n`;
   if (!process.argv.includes('--check')) writeFileSync(path, text);

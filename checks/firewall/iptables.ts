@@ -37,8 +37,9 @@ export function parseIptablesSave(
   text: string,
   source: SaveSource,
 ): { readonly firewall: Tables; readonly garbled: number } {
+  const { backend, tool, family } = source;
   const foreign = new Set<string>();
-  const rules: FirewallRule[] = [];
+  const rules: (FirewallRule & { hooks: readonly Hook[] })[] = [];
   const policies: FirewallPolicy[] = [];
   const positions = new Map<string, number>();
   const equals = new Map<string, number>();
@@ -49,15 +50,10 @@ export function parseIptablesSave(
   let garbled = 0;
 
   for (const line of text.split('\n')) {
-    const start = tableLine.exec(line);
-    const chain = chainLine.exec(line);
+    // Nearly all lines are rules.
     const rule = ruleLine.exec(line);
-    const place = (chainName: string, comment: string | null) => ({
-      ...source,
-      table,
-      chain: chainName,
-      owner: ownerOf({ table, chain: chainName, comment }),
-    });
+    const start = rule === null ? tableLine.exec(line) : null;
+    const chain = rule === null ? chainLine.exec(line) : null;
     if (start !== null) {
       [, table = ''] = start;
     } else if (chain !== null) {
@@ -70,7 +66,10 @@ export function parseIptablesSave(
           source.backend === 'iptables-nft'
             ? policyKey(`${source.family} ${table} ${name}`)
             : `${source.backend} ${source.family} ${table} ${name} policy`,
-        ...place(name, null),
+        ...source,
+        table,
+        chain: name,
+        owner: ownerOf({ table, chain: name }),
         hook,
         policy: policy === 'DROP' ? 'drop' : 'accept',
         text: `-P ${name} ${policy}`,
@@ -91,7 +90,13 @@ export function parseIptablesSave(
       }
       rules.push({
         key: equal === 1 ? key : `${key} #${equal}`,
-        ...place(name, comment),
+        backend,
+        tool,
+        family,
+        table,
+        chain: name,
+        owner: ownerOf({ table, chain: name, comment }),
+        // Known when all chains are.
         hooks: [],
         handle: null,
         position,
@@ -110,15 +115,13 @@ export function parseIptablesSave(
   }
 
   const hooks = hooksOf(targets);
+  for (const rule of rules) {
+    rule.hooks = hooks.get(`${rule.table} ${rule.chain}`) ?? builtin(rule.chain);
+  }
   const own = ({ table }: { readonly table: string }) => !foreign.has(table);
   return {
     firewall: {
-      rules: rules
-        .filter((rule) => own(rule))
-        .map((rule) => ({
-          ...rule,
-          hooks: hooks.get(`${rule.table} ${rule.chain}`) ?? builtin(rule.chain),
-        })),
+      rules: rules.filter((rule) => own(rule)),
       policies: policies.filter((policy) => own(policy)),
     },
     garbled,
@@ -165,10 +168,7 @@ function readOptions(rule: string): {
 } {
   let comment: string | null = null;
   let target: string | null = null;
-  // Words with spaces are in quotes, with a backslash before inner quotes (xtables_save_string).
-  const words = Array.from(rule.matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g), ([word, quoted]) =>
-    quoted === undefined ? word : quoted.replaceAll(/\\(.)/g, '$1'),
-  );
+  const words = wordsOf(rule);
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? '';
     const next = words[index + 1] ?? null;
@@ -177,6 +177,15 @@ function readOptions(rule: string): {
     if (freeText.has(word)) index++;
   }
   return { comment, target };
+}
+
+/** Words with spaces are in quotes, with a backslash before inner quotes (xtables_save_string). */
+function wordsOf(rule: string): readonly string[] {
+  // Most rules have none, and to split them is faster.
+  if (!rule.includes('"')) return rule.split(/\s+/);
+  return Array.from(rule.matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g), ([word, quoted]) =>
+    quoted === undefined ? word : quoted.replaceAll(/\\(.)/g, '$1'),
+  );
 }
 
 function counter(digits: string | undefined): bigint | null {

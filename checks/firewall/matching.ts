@@ -2,7 +2,7 @@ import type { Host } from '../../src/model/host.ts';
 import { ok, type Reading } from '../../src/model/reading.ts';
 import { readLocalAddresses } from './local-addresses.ts';
 import { statementsByRule, type NftListing } from './nftables.ts';
-import type { Firewall, Matching, Tables } from './ruleset.ts';
+import type { Matching, PacketCounts, RuleKeys, Tables } from './ruleset.ts';
 import { setsOf } from './sets.ts';
 
 /** What rules do and refer to. What became of them in the window, the last reading knows. */
@@ -47,22 +47,26 @@ export async function readMatchable(
 
 /** When the window began. */
 export interface RulesBefore {
-  /** Keys of the rules that were there. */
-  readonly known: ReadonlySet<string>;
-  /** What they had counted, by key. */
-  readonly packets: ReadonlyMap<string, bigint>;
+  /** The rules that were there. */
+  readonly known: RuleKeys;
+  /** What they had counted. */
+  readonly packets: PacketCounts;
 }
 
+/** @param packets what rules have counted by now */
 export function matchingOf(
   matchable: Matchable,
   before: RulesBefore,
-  now: Pick<Firewall, 'rules' | 'packets'>,
+  packets: PacketCounts,
 ): Matching {
   return {
     ...matchable,
-    added: new Set(now.rules.flatMap(({ key }) => (before.known.has(key) ? [] : key))),
-    untouched: new Set(
-      [...now.packets].flatMap(([key, count]) => (before.packets.get(key) === count ? key : [])),
-    ),
+    added: { has: (key) => !before.known.has(key) },
+    untouched: {
+      has(key) {
+        const count = packets.get(key);
+        return count !== undefined && count === before.packets.get(key);
+      },
+    },
   };
 }

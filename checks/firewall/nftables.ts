@@ -1,6 +1,7 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { deflateRaw, inflateRawSync } from 'node:zlib';
+import { createDeflateRaw, inflateRawSync } from 'node:zlib';
 
 import { isList, isObject, numberIn, single, textIn, type Json, type JsonObject } from './json.ts';
 import { entriesOf, type Place } from './nft-entries.ts';
@@ -99,8 +100,6 @@ function objectAt(text: string, [start, end]: Place): readonly [kind: string, bo
   return isObject(body) ? [kind, body] : ['', {}];
 }
 
-const pack = promisify(deflateRaw);
-
 /**
  * What each rule does, by its key. It is looked up in the text when somebody asks, which is seldom: for 50,000 rules
  * it would take 100 MB, and the text 20 MB.
@@ -115,7 +114,7 @@ export async function statementsByRule(listing: NftListing): Promise<Statements>
   const places = new Map(
     listing.rules.flatMap(({ key, place }) => (key === undefined ? [] : [[key, place]])),
   );
-  const packed = await pack(listing.json, { level: 1 });
+  const packed = await pack(listing);
   let json: string | undefined;
   return {
     get(key) {
@@ -128,6 +127,15 @@ export async function statementsByRule(listing: NftListing): Promise<Statements>
       );
     },
   };
+}
+
+/** Piece by piece: as a whole, the text would first be copied. No piece ends within a character. */
+function pack({ json, rules }: NftListing): Promise<Buffer> {
+  const ends = rules.flatMap(({ place: [, end] }, index) =>
+    index % ENTRIES_PER_TURN === 0 ? end : [],
+  );
+  const pieces = [...ends, json.length].map((end, index) => json.slice(ends[index - 1] ?? 0, end));
+  return buffer(Readable.from(pieces).pipe(createDeflateRaw({ level: 1 })));
 }
 
 /** `{ "set": { "op": "add", "elem": …, "set": "@name" } }` */
@@ -194,9 +202,15 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
       continue;
     const position = (positions.get(chain.key) ?? 0) + 1;
     positions.set(chain.key, position);
+    // Not a spread: its members would be kept apart from the object, 4 MB more of 50,000 rules.
     rules.push({
       key,
-      ...place(chain, comment),
+      backend: 'nftables',
+      tool: 'nft',
+      family: chain.family,
+      table: chain.table,
+      chain: chain.name,
+      owner: ownerOf({ table: chain.table, chain: chain.name, comment }),
       hooks: chain.hooks,
       handle,
       position,
@@ -214,7 +228,12 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
     return [
       {
         key: policyKey(chain.key),
-        ...place(chain, null),
+        backend: 'nftables',
+        tool: 'nft',
+        family: chain.family,
+        table: chain.table,
+        chain: chain.name,
+        owner: ownerOf({ table: chain.table, chain: chain.name }),
         hook: chain.baseHook,
         policy,
         ...(priority !== undefined && { priority }),
@@ -226,18 +245,6 @@ export function nftFirewall(listing: NftListing, without: ReadonlySet<TableName>
     ];
   });
   return { rules, policies };
-}
-
-function place(chain: Chain, comment: string | null) {
-  const { family, table, name } = chain;
-  return {
-    backend: 'nftables',
-    tool: 'nft',
-    family,
-    table,
-    chain: name,
-    owner: ownerOf({ table, chain: name, comment }),
-  } as const;
 }
 
 interface Chain {

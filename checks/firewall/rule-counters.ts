@@ -1,19 +1,57 @@
 import type { View } from '../../src/model/host.ts';
 import { ok, unread, type Reading } from '../../src/model/reading.ts';
 import { isList, isObject, textIn, type Json } from './json.ts';
-import { policyKey, ruleKey } from './ruleset.ts';
+import { policyKey, ruleKey, ruleOfKey, type PacketCounts } from './ruleset.ts';
 
 /** What whydrop itself reads from nf_tables, over netlink (src/host/rule-counters.ts). */
 const RULE_COUNTERS = 'whydrop-rule-counters';
 
-/** The counters of all rules of nf_tables in a namespace: quickly read, but nothing says what the rules do. */
-export interface RuleCounters {
-  /** What those that count have counted, by key. */
-  readonly packets: ReadonlyMap<string, bigint>;
-  /** The handles of the rules of each chain (`inet filter input`), in their order. */
-  readonly handles: ReadonlyMap<string, readonly number[]>;
-  /** Those that a chain is bound to, `eth*` being all that start so. Absent: it is at no hook of a device. */
-  readonly devices: ReadonlyMap<string, readonly string[]>;
+/** Of a chain of nf_tables: quickly read, but nothing says what its rules do. */
+export interface ChainCounters {
+  /** Packets that met the policy. Null: not counted. */
+  readonly policy: number | null;
+  /** Packets of each rule by its handle, in the order of the rules. Null: not counted. */
+  readonly rules: ReadonlyMap<number, number | null>;
+  /** Those that it is bound to, `eth*` being all that start so. Absent: it is at no hook of a device. */
+  readonly devices?: readonly string[];
+}
+
+/**
+ * The counters of all rules of nf_tables in a namespace. They are looked up by chain and handle: the keys of 50,000
+ * rules would take 6 MB for each reading, and a fifth of a second, and hardly any is asked for.
+ */
+export class RuleCounters implements PacketCounts {
+  /** By `inet filter input`. */
+  readonly chains: ReadonlyMap<string, ChainCounters>;
+
+  constructor(chains: ReadonlyMap<string, ChainCounters>) {
+    this.chains = chains;
+  }
+
+  /** Whether there is such a rule, counted or not. */
+  has(key: string): boolean {
+    return this.#countOf(key) !== undefined;
+  }
+
+  get(key: string): bigint | undefined {
+    const count = this.#countOf(key);
+    return count === undefined || count === null ? undefined : BigInt(count);
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [key: string, packets: bigint]> {
+    for (const [chain, { policy, rules }] of this.chains) {
+      if (policy !== null) yield [policyKey(chain), BigInt(policy)];
+      for (const [handle, count] of rules) {
+        if (count !== null) yield [ruleKey(chain, handle), BigInt(count)];
+      }
+    }
+  }
+
+  #countOf(key: string): number | null | undefined {
+    const place = ruleOfKey(key);
+    const counters = place && this.chains.get(place.chain);
+    return place?.handle === undefined ? counters?.policy : counters?.rules.get(place.handle);
+  }
 }
 
 export async function readRuleCounters(view: View): Promise<Reading<RuleCounters>> {
@@ -31,11 +69,9 @@ export async function readRuleCounters(view: View): Promise<Reading<RuleCounters
  * `"devices":["eth0"]` as well. Then one for each such object: `{"family":"inet","table":"filter","counter":"web","packets":3}`.
  */
 export function parseRuleCounters(text: string): RuleCounters | undefined {
-  const packets = new Map<string, bigint>();
-  const handles = new Map<string, readonly number[]>();
-  const devices = new Map<string, readonly string[]>();
-  const references: (readonly [key: string, object: string])[] = [];
-  const objects = new Map<string, bigint>();
+  const chains = new Map<string, ChainCounters>();
+  const references: { rules: Map<number, number | null>; handle: number; object: string }[] = [];
+  const objects = new Map<string, number>();
   try {
     for (const line of text.split('\n').filter((line) => line !== '')) {
       const entry = JSON.parse(line) as Json;
@@ -43,36 +79,33 @@ export function parseRuleCounters(text: string): RuleCounters | undefined {
       const table = `${textIn(entry, 'family') ?? ''} ${textIn(entry, 'table') ?? ''}`;
       const object = textIn(entry, 'counter');
       if (object !== undefined) {
-        if (isCount(entry.packets)) objects.set(`${table} ${object}`, BigInt(entry.packets));
+        if (isCount(entry.packets)) objects.set(`${table} ${object}`, entry.packets);
         continue;
       }
-      const chain = `${table} ${textIn(entry, 'chain') ?? ''}`;
-      if (isCount(entry.policy)) packets.set(policyKey(chain), BigInt(entry.policy));
-      if (isList(entry.devices)) {
-        devices.set(
-          chain,
-          entry.devices.filter((name) => typeof name === 'string'),
-        );
-      }
-      const ofChain: number[] = [];
+      const rules = new Map<number, number | null>();
       for (const rule of isList(entry.rules) ? entry.rules : []) {
         const [handle, counted] = isList(rule) ? rule : [];
         if (!isCount(handle)) return undefined;
-        ofChain.push(handle);
+        rules.set(handle, isCount(counted) ? counted : null);
         if (typeof counted === 'string') {
-          references.push([ruleKey(chain, handle), `${table} ${counted}`]);
-        } else if (isCount(counted)) packets.set(ruleKey(chain, handle), BigInt(counted));
+          references.push({ rules, handle, object: `${table} ${counted}` });
+        }
       }
-      handles.set(chain, ofChain);
+      chains.set(`${table} ${textIn(entry, 'chain') ?? ''}`, {
+        policy: isCount(entry.policy) ? entry.policy : null,
+        rules,
+        ...(isList(entry.devices) && {
+          devices: entry.devices.filter((name) => typeof name === 'string'),
+        }),
+      });
     }
   } catch {
     return undefined;
   }
-  for (const [key, object] of references) {
-    const counted = objects.get(object);
-    if (counted !== undefined) packets.set(key, counted);
+  for (const { rules, handle, object } of references) {
+    rules.set(handle, objects.get(object) ?? null);
   }
-  return { packets, handles, devices };
+  return new RuleCounters(chains);
 }
 
 /** Above 2^53 it is rounded: that many packets take a fast NIC some years. */

@@ -6,7 +6,7 @@ export interface Firewall extends Tables {
    * What each counted rule or policy met, by its key: what to compare over the window. In the first reading
    * the rules themselves may be missing, when only their counters were read.
    */
-  readonly packets: ReadonlyMap<string, bigint>;
+  readonly packets: PacketCounts;
   /**
    * What may hold rules too but could not be read, a sentence each: nft is missing, say. Empty:
    * these are all rules of the namespace.
@@ -19,13 +19,21 @@ export interface Firewall extends Tables {
   readonly matching?: Matching;
 }
 
+/** Packets by key. */
+export interface PacketCounts extends Iterable<readonly [key: string, packets: bigint]> {
+  get(key: string): bigint | undefined;
+}
+
+/** Keys of rules. */
+export type RuleKeys = Pick<ReadonlySet<string>, 'has'>;
+
 export interface Matching {
   /** Of each rule of nftables, by its key. */
   readonly statements: Statements;
   /** Keys of rules that were not there when the window began. */
-  readonly added: ReadonlySet<string>;
+  readonly added: RuleKeys;
   /** Keys of rules whose last counter stood still, wherever in the rule that is: no packet came as far. */
-  readonly untouched: ReadonlySet<string>;
+  readonly untouched: RuleKeys;
   /** Sets that rules name, by `family table name`. One that is missing could not be read. */
   readonly sets: ReadonlyMap<string, NftSet>;
   /** Absent: could not be read. */
@@ -137,3 +145,18 @@ export function ruleKey(chain: string, handle: number): string {
 export function policyKey(chain: string): string {
   return `nftables ${chain} policy`;
 }
+
+/** Undefined: not of nf_tables. Without a handle: it is the policy of the chain. */
+export function ruleOfKey(key: string): { chain: string; handle?: number } | undefined {
+  if (!key.startsWith(OF_NFTABLES)) return undefined;
+  const start = OF_NFTABLES.length;
+  if (key.endsWith(POLICY)) return { chain: key.slice(start, -POLICY.length) };
+  const end = key.lastIndexOf(HANDLE);
+  return end === -1
+    ? undefined
+    : { chain: key.slice(start, end), handle: Number(key.slice(end + HANDLE.length)) };
+}
+
+const OF_NFTABLES = 'nftables ';
+const HANDLE = ' handle ';
+const POLICY = ' policy';

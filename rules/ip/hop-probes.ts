@@ -1,7 +1,7 @@
 import type { DropCount, DropFlow } from '../../src/model/drops.ts';
 
 /** ICMP echo request, of IPv4 and IPv6: ping, `mtr`, `traceroute -I`. */
-const ECHO_REQUESTS: readonly number[] = [8, 128];
+const ECHO_REQUESTS: ReadonlySet<number> = new Set([8, 128]);
 /** `traceroute` counts up from the first (traceroute(8)); firewalls know them as its range. */
 const FIRST_PORT = 33_434;
 const LAST_PORT = 33_534;
@@ -19,6 +19,6 @@ export function areProbes(drops: readonly DropCount[], { seconds }: { seconds: n
 }
 
 function isProbe({ icmp, ports }: DropFlow): boolean {
-  if (icmp !== undefined) return ECHO_REQUESTS.includes(icmp.type);
+  if (icmp !== undefined) return ECHO_REQUESTS.has(icmp.type);
   return ports !== undefined && ports.destination >= FIRST_PORT && ports.destination <= LAST_PORT;
 }

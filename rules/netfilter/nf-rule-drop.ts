@@ -244,7 +244,7 @@ const whyNotKnown: Readonly<Record<UncountedRefuser['because'], string>> = {
 
 /** A reload puts others in their place; what they refused before, no counter tells any more. */
 function rulesGone({ first, last }: Sampled<Firewall>): readonly string[] {
-  const gone = [...first.packets.keys()].filter((key) => !last.packets.has(key)).length;
+  const gone = [...first.packets].filter(([key]) => last.packets.get(key) === undefined).length;
   return gone === 0
     ? []
     : [

@@ -2,7 +2,7 @@ import type { ReadContext, Sampled, SampledCheck } from '../model/check.ts';
 import { change, rise } from '../model/counter.ts';
 import type { Host } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
-import { isolated, within } from './isolate.ts';
+import { crash, isolated, within } from './isolate.ts';
 
 /** A counter that was there at both ends of the window. */
 export interface CounterRise {
@@ -15,7 +15,8 @@ export interface CounterRise {
 /** One sampled check over the window. */
 export class Sampler {
   readonly check: SampledCheck<unknown>;
-  readonly #readings: Reading<Sample>[] = [];
+  readonly #readings: Reading<unknown>[] = [];
+  #rises: Reading<readonly CounterRise[]> | undefined;
   #tookMs = 0;
 
   constructor(check: SampledCheck<unknown>) {
@@ -46,71 +47,69 @@ export class Sampler {
     const context = {
       phase,
       interfaces,
-      ...(first?.status === 'ok' ? { first: first.value.value } : {}),
+      ...(first?.status === 'ok' ? { first: first.value } : {}),
     };
     const startedAt = performance.now();
     const reading = await within(
       this.check.timeoutMs,
       this.check.id,
-      isolated(() => this.#sample(host, context)),
+      isolated(() => this.check.read(host, context)),
     );
     this.#tookMs += performance.now() - startedAt;
     // A failed reading between the ends is a missing sample, no more.
     if (phase !== 'sample' || reading.status === 'ok') this.#readings.push(reading);
   }
 
-  async #sample(host: Host, context: ReadContext<unknown>): Promise<Reading<Sample>> {
-    const reading = await this.check.read(host, context);
-    if (reading.status !== 'ok') return reading;
-    const { value, notes } = reading;
-    return ok({ value, counters: new Map(this.check.counters?.(value)) }, notes);
-  }
-
   result(): { reading: Reading<Sampled<unknown>>; tookMs: number } {
-    const window = this.#window();
-    const tookMs = this.#tookMs;
-    if (window.status !== 'ok') return { reading: window, tookMs };
-    const { first, last, samples } = window.value;
-    const values = samples.map(({ value }) => value);
-    return {
-      reading: ok({ first: first.value, last: last.value, samples: values }, window.notes),
-      tookMs,
-    };
+    const rises = this.#counterRises();
+    return { reading: rises.status === 'ok' ? this.#window() : rises, tookMs: this.#tookMs };
   }
 
   counterRises(): readonly CounterRise[] {
-    const window = this.#window();
-    if (window.status !== 'ok') return [];
-    const { first, last } = window.value;
-    const bits = this.check.counterBits;
-    const rises: CounterRise[] = [];
-    for (const [name, now] of last.counters) {
-      const before = first.counters.get(name);
-      if (before === undefined) continue;
-      rises.push({
-        name: `${this.check.id} ${name}`,
-        rise: rise(before, now, bits),
-        wentDown: change(before, now, bits) < 0n,
-      });
-    }
-    return rises;
+    const rises = this.#counterRises();
+    return rises.status === 'ok' ? rises.value : [];
   }
 
-  #window(): Reading<Sampled<Sample>> {
-    const samples: Sample[] = [];
+  /** Made once, when the window is over: a host may have a hundred thousand counters. */
+  #counterRises(): Reading<readonly CounterRise[]> {
+    this.#rises ??= this.#compared();
+    return this.#rises;
+  }
+
+  #compared(): Reading<readonly CounterRise[]> {
+    const window = this.#window();
+    if (window.status !== 'ok') return window;
+    const { first, last } = window.value;
+    const { check } = this;
+    const bits = check.counterBits;
+    try {
+      // The last reading of the firewall has fewer than the first: it knows which rules refuse.
+      const now = new Map(check.counters?.(last));
+      const rises: CounterRise[] = [];
+      for (const [name, before] of check.counters?.(first) ?? []) {
+        const after = now.get(name);
+        if (after === undefined) continue;
+        rises.push({
+          name: `${check.id} ${name}`,
+          rise: rise(before, after, bits),
+          wentDown: change(before, after, bits) < 0n,
+        });
+      }
+      return ok(rises);
+    } catch (error) {
+      return crash(error);
+    }
+  }
+
+  #window(): Reading<Sampled<unknown>> {
+    const samples: unknown[] = [];
     const notes = new Set<string>();
     for (const reading of this.#readings) {
       if (reading.status !== 'ok') return reading;
       samples.push(reading.value);
       for (const note of reading.notes ?? []) notes.add(note);
     }
-    const [first, last] = [samples[0], samples.at(-1)];
-    if (first === undefined || last === undefined) return unread('crashed', 'it was never read');
-    return ok({ first, last, samples }, [...notes]);
+    if (samples.length === 0) return unread('crashed', 'it was never read');
+    return ok({ first: samples[0], last: samples.at(-1), samples }, [...notes]);
   }
-}
-
-interface Sample {
-  readonly value: unknown;
-  readonly counters: ReadonlyMap<string, bigint>;
 }

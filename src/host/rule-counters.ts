@@ -1,10 +1,14 @@
 import type { CommandOutput } from '../model/host.ts';
 import { ok, unread, type Reading } from '../model/reading.ts';
 import {
+  attributeAfter,
   attributeIn,
   attributesIn,
+  isAttribute,
+  lengthAt,
   numberIn,
   openNetlink,
+  placeOf,
   textAttribute,
   textIn,
   textOf,
@@ -163,26 +167,39 @@ function devicesIn(hook: Span | undefined): readonly string[] {
 
 /** Its handle, and what its last counter says or the name of the counter object that it uses last. */
 function ruleIn(rule: Span): RuleCount {
+  const { data } = rule;
+  const handle = numberIn(rule, RULE.handle) ?? 0;
   const expressions = attributeIn(rule, RULE.expressions);
+  if (expressions === undefined) return [handle, null];
   let counted: RuleCount[1] = null;
-  for (const expression of expressions === undefined ? [] : attributesIn(expressions)) {
-    counted = countedBy(expression) ?? counted;
+  const { start, end } = expressions;
+  for (let at = start; isAttribute(data, at, end); at = attributeAfter(data, at)) {
+    const expression = at + 4;
+    const endOfExpression = at + lengthAt(data, at);
+    const name = placeOf(EXPRESSION.name, data, expression, endOfExpression);
+    if (name === -1) continue;
+    const counts = isText(data, name, COUNTER);
+    if (!counts && !isText(data, name, OBJECT_REFERENCE)) continue;
+    const body = attributeIn({ data, start: expression, end: endOfExpression }, EXPRESSION.data);
+    if (body !== undefined) counted = (counts ? packetsIn(body) : referenceIn(body)) ?? counted;
   }
-  return [numberIn(rule, RULE.handle) ?? 0, counted];
+  return [handle, counted];
 }
 
-function countedBy(expression: Span): RuleCount[1] {
-  const name = attributeIn(expression, EXPRESSION.name);
-  const data = attributeIn(expression, EXPRESSION.data);
-  if (name === undefined || data === undefined) return null;
-  if (isName(name, COUNTER)) return packetsIn(data);
-  if (!isName(name, OBJECT_REFERENCE)) return null;
-  return numberIn(data, REFERENCE.type) === COUNTER_OBJECT ? textIn(data, REFERENCE.name) : null;
+/** Whether an attribute has that text. */
+function isText(data: Buffer, at: number, text: Buffer): boolean {
+  if (lengthAt(data, at) !== 4 + text.length) return false;
+  for (let index = 0; index < text.length; index += 1) {
+    if (data[at + 4 + index] !== text[index]) return false;
+  }
+  return true;
 }
 
-/** Faster than to make a string of it. */
-function isName({ data, start, end }: Span, name: Buffer): boolean {
-  return end - start === name.length && data.compare(name, 0, name.length, start, end) === 0;
+/** The name of a counter object. */
+function referenceIn(reference: Span): string | null {
+  return numberIn(reference, REFERENCE.type) === COUNTER_OBJECT
+    ? textIn(reference, REFERENCE.name)
+    : null;
 }
 
 function packetsIn(counter: Span | undefined): number | null {

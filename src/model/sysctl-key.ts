@@ -58,6 +58,8 @@ const hostWide = new RegExp(
 );
 
 function swapSeparators(text: string): string {
+  // Of a thousand interfaces hardly one has a dot in its name.
+  if (!text.includes('/')) return text.replaceAll('.', '/');
   return text.replaceAll(/[./]/g, (separator) => (separator === '.' ? '/' : '.'));
 }
 

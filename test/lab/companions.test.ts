@@ -139,7 +139,7 @@ test.skipIf(missing !== null)('the socket that overflowed and its process are na
   const { a, b } = await cable();
   const receivers = [await receiveUdp(b, 7000, 'stuck', 4096), await receiveUdp(b, 7002, 'reads')];
   for (const receiver of receivers) cleanUp.add(() => receiver.stop());
-  const { reports } = await diagnoseDuring([{ netns: b, capture: 'bpf' }], async () => {
+  const { reports } = await diagnoseDuring([{ netns: b, captures: ['bpf'] }], async () => {
     await sendUdp({ from: a, to: RECEIVER, port: 7002, packets: 100, perSecond: 1000 });
     await sendUdp({ from: a, to: RECEIVER, port: 7000, packets: 500, perSecond: 0 });
   });
@@ -170,7 +170,7 @@ test.skipIf(missing !== null)('segments lost on the far side: the peer is named'
     'table inet t { chain i { type filter hook input priority 0; tcp dport 9000 meta length > 100 numgen random mod 4 0 drop;\n}\n}',
   );
   await serve(b, READS, '9000');
-  const { reports } = await diagnoseDuring([{ netns: a, capture: 'bpf' }], () =>
+  const { reports } = await diagnoseDuring([{ netns: a, captures: ['bpf'] }], () =>
     perl(a, STREAMS, RECEIVER, '9000'),
   );
   const [report] = reports;

@@ -43,7 +43,7 @@ describe.skipIf(missing !== null)(
         const work = done.map(({ count, what }) => `${count} ${what}`).join(', ');
         for (const report of reports) expectSilence(report, `${workload.name}, ${work}`);
         expect(reports.map(({ capture }) => capture.backend)).toEqual(
-          viewsOf(pair).map(({ capture }) => capture),
+          viewsOf(pair).flatMap(({ captures }) => captures),
         );
       } finally {
         await pair.cleanUp.run();
@@ -54,10 +54,7 @@ describe.skipIf(missing !== null)(
 
 /** The namespace and the whole host, under both captures. */
 function viewsOf({ b }: Pair): readonly View[] {
-  return (['bpf', 'tracefs'] as const).flatMap((capture) => [
-    { netns: b, capture },
-    { netns: null, capture },
-  ]);
+  return [b, null].map((netns) => ({ netns, captures: ['bpf', 'tracefs'] }));
 }
 
 function expectSilence(report: Report, name: string): void {

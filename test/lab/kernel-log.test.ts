@@ -16,7 +16,7 @@ test.skipIf(missing !== null)(
     await inside(b, 'ip link set br0 up');
     const own = (await macOf(b, 'vb')).replaceAll(':', '');
     const experiment = '88b5';
-    const { reports } = await diagnoseDuring([{ netns: b, capture: 'bpf' }], () =>
+    const { reports } = await diagnoseDuring([{ netns: b, captures: ['bpf'] }], () =>
       sendFrames(a, 'va', 3, `${'f'.repeat(12)}${own}${experiment}${'00'.repeat(46)}`),
     );
     const loop = reports[0]?.causes.find(({ id }) => id === 'bridge-loop-or-bad-mac');

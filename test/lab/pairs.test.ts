@@ -64,9 +64,8 @@ describe.skipIf(missing !== null)(
 /** Each with its own count, and the one that costs most first. */
 async function expectBoth(both: readonly Fault[], pair: Pair): Promise<void> {
   const before = await Promise.all(both.map((fault) => fault.lost(pair)));
-  const { reports } = await diagnoseDuring(
-    BACKENDS.map((capture) => ({ netns: pair.b, capture })),
-    () => Promise.all(both.map((fault) => fault.traffic(pair))),
+  const { reports } = await diagnoseDuring([{ netns: pair.b, captures: BACKENDS }], () =>
+    Promise.all(both.map((fault) => fault.traffic(pair))),
   );
   const lost = await Promise.all(
     both.map(async (fault, index) => (await fault.lost(pair)) - (before[index] ?? 0)),

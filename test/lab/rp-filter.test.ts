@@ -30,7 +30,7 @@ describe.skipIf(missing !== null)('the reverse-path filter, all × interface', (
         await serve(pair, 'reads');
         await inside(pair.b, `sysctl -qw net.ipv4.conf.all.rp_filter=${all}`);
         await inside(pair.b, `sysctl -qw net.ipv4.conf.vb.rp_filter=${own}`);
-        const { reports } = await diagnoseDuring([{ netns: pair.b, capture: 'bpf' }], () =>
+        const { reports } = await diagnoseDuring([{ netns: pair.b, captures: ['bpf'] }], () =>
           steady(pair, { source: ELSEWHERE }),
         );
         const causes = reports.flatMap((report) => report.causes);

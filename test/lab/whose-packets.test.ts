@@ -50,7 +50,7 @@ test.skipIf(missing !== null)(
     onTestFinished(async () => void (await capture.value.stop()));
     capture.value.mark('window-open');
     const { reports } = await diagnoseDuring(
-      [a, b].map((netns) => ({ netns, capture: 'bpf' })),
+      [a, b].map((netns) => ({ netns, captures: ['bpf'] as const })),
       () => lose(pair),
     );
     const seen = await capture.value.stop();

@@ -18,17 +18,17 @@ export function whydrop(args: readonly string[], env: Readonly<Record<string, st
   return startNode([program, ...args], env);
 }
 
-/** What to diagnose, and how. */
+/** What to diagnose, and how: one process does it under all the captures at once. Each of them it can have once. */
 export interface View {
   /** Null: the initial one. */
   readonly netns: string | null;
-  readonly capture: Backend;
+  readonly captures: readonly Backend[];
 }
 
 /**
  * Diagnoses several views of the same traffic at once. Their windows open before it and close after it.
  *
- * @returns the reports in the order of the views, and the result of the traffic
+ * @returns the reports in the order of the views and of their captures, and the result of the traffic
  */
 export async function diagnoseDuring<Result>(
   views: readonly View[],
@@ -42,17 +42,17 @@ export async function diagnoseDuring<Result>(
     await Promise.all(runs.map(({ watching }) => watching));
     const result = await traffic();
     closing.abort();
-    const reports = await Promise.all(runs.map(async ({ done }) => reportOf(await done)));
-    return { reports, result };
+    const reports = await Promise.all(runs.map(async ({ done }) => reportsOf(await done)));
+    return { reports: reports.flat(), result };
   } finally {
     closing.abort();
     await Promise.all(runs.map(({ done }) => done));
   }
 }
 
-function reportOf({ exitCode, stdout, stderr }: Awaited<Run['done']>): Report {
+function reportsOf({ exitCode, stdout, stderr }: Awaited<Run['done']>): readonly Report[] {
   try {
-    return JSON.parse(stdout) as Report;
+    return JSON.parse(stdout) as readonly Report[];
   } catch {
     throw new Error(`no report (exit code ${exitCode}): ${stderr}${stdout}`);
   }

@@ -58,6 +58,7 @@ export default [
     name: 'control group that may not send',
     cause: 'cgroup-bpf-egress',
     confidence: 'certain',
+    alone: 'tracefs knows it by its drops, and by IpOutDiscards, which other causes raise too',
     scope: {
       rule: expect.stringMatching(
         /^BPF program lab_forbid \(id \d+\) of control group \/whydrop-lab-\d+, held by perl \(pid \d+/,

@@ -512,10 +512,8 @@ test('with counters over netlink, the rules are listed once', async () => {
     { [countersCommand]: counters(IN_CHAIN, { 4: 17 }), [nftCommand]: listing(4) },
     { [countersCommand]: counters(IN_CHAIN, { 4: 20 }) },
   );
-  expect(opening).toMatchObject({
-    rules: [],
-    packets: new Map([[`nftables ip t c handle 4`, 17n]]),
-  });
+  expect(opening.rules).toEqual([]);
+  expect([...opening.packets]).toEqual([['nftables ip t c handle 4', 17n]]);
   expect([...(firewall.counters?.(opening) ?? [])]).toEqual([['nftables ip t c handle 4', 17n]]);
   expect(closing).toMatchObject({
     status: 'ok',
@@ -586,12 +584,44 @@ test('iptables-nft without nft has its handles from netlink', async () => {
 
 test('the counters of netlink: garbage is never more than left out', () => {
   const text = counters(IN_CHAIN, { 4: 17, 5: 'x', 6: null });
-  expect(parseRuleCounters(text)).toMatchObject({ packets: { size: 1 } });
+  expect([...(parseRuleCounters(text) ?? [])]).toEqual([['nftables ip t c handle 4', 17n]]);
   fc.assert(
     fc.property(garbledText(text), (garbled) => {
-      expect(parseRuleCounters(garbled)?.packets.size ?? 0).toBeLessThanOrEqual(3);
+      expect([...(parseRuleCounters(garbled) ?? [])].length).toBeLessThanOrEqual(3);
     }),
   );
+});
+
+test('the counters of netlink are found by the keys of rules and policies, and by no others', () => {
+  const chain = {
+    family: 'ip',
+    table: 't',
+    chain: 'a handle 4',
+    policy: 2,
+    rules: [
+      [7, 3],
+      [8, null],
+    ],
+  };
+  const found = parseRuleCounters(JSON.stringify(chain));
+  const entries = [
+    ['nftables ip t a handle 4 policy', 2n],
+    ['nftables ip t a handle 4 handle 7', 3n],
+  ] as const;
+  expect([...(found ?? [])]).toEqual(entries);
+  for (const [key, packets] of entries) {
+    expect([found?.get(key), found?.has(key)]).toEqual([packets, true]);
+  }
+  const uncounted = 'nftables ip t a handle 4 handle 8';
+  expect([found?.get(uncounted), found?.has(uncounted)]).toEqual([undefined, true]);
+  for (const key of [
+    'nftables ip t a handle 4 handle 9',
+    'nftables ip t a handle 4',
+    'nftables ip t b policy',
+    'iptables-legacy ip filter -A INPUT -m comment --comment " handle 7"',
+  ]) {
+    expect([found?.get(key), found?.has(key)]).toEqual([undefined, false]);
+  }
 });
 
 test('entries of the JSON of nft, one by one: whatever is in their strings', () => {

@@ -63,6 +63,31 @@ test('without such cards the table, which is large on large machines, is not rea
   });
 });
 
+test('what the kernel calls virtual is not looked at', async () => {
+  const host = fakeHost({
+    files: {
+      '/proc/interrupts': text,
+      '/sys/class/net/eth0/device/msi_irqs/38': '',
+      '/sys/class/net/eth0/device/msi_irqs/39': '',
+      '/sys/class/net/veth0/mtu': '1500',
+      '/sys/devices/virtual/net/veth0/mtu': '1500',
+    },
+  });
+  const listed: string[] = [];
+  const counting = {
+    ...host,
+    list: (directory: string) => {
+      listed.push(directory);
+      return host.list(directory);
+    },
+  };
+  expect(await interrupts.read(counting, { phase: 'first', interfaces: [] })).toEqual({
+    status: 'ok',
+    value: { cards },
+  });
+  expect(listed.filter((directory) => directory.includes('veth'))).toEqual([]);
+});
+
 test('rows that are cut off or no numbers are left out; no table at all is said', () => {
   const cut = parseInterrupts(' CPU0 CPU1\n 38: 12', irqs);
   expect(cut).toEqual({ status: 'ok', value: { cards: new Map([['eth0', []]]) } });

@@ -333,6 +333,25 @@ test.each([
   expect([...valueOf(reading).udp.keys()]).toEqual(['20760', '21634', '20759', '21633']);
 });
 
+test('sock_diag: a socket to which nothing happened is that of the earlier reading', () => {
+  const read = (text: string, known?: ReadonlyMap<string, DatagramSocket>) => {
+    const sockets = parseSockDiag(text, known);
+    if (sockets.status !== 'ok') throw new Error(sockets.reason);
+    return sockets.value;
+  };
+  const before = read(DIAG);
+  const known = new Map(before.map((socket) => [socket.key, socket]));
+  const now = read(DIAG.replace(',d7)', ',d8)').replace('UNCONN 1280', 'UNCONN 1281'), known);
+  expect(now.map((socket, index) => socket === before[index])).toEqual([
+    false,
+    true,
+    false,
+    true,
+    true,
+  ]);
+  expect([now[0]?.queueBytes, now[2]?.drops]).toEqual([1281, 8n]);
+});
+
 test('sock_diag: no text makes the parser throw or takes more than one socket from a line', () => {
   const words = fc.constantFrom(' ', '\n', '\t', 'ino:1', ' skmem:(', 'd1)', 'UNCONN 0 0 a:1 b:*');
   const text = fc.oneof(

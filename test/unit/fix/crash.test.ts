@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { CHECKPOINTS, type Checkpoint } from '../../../src/fix/checkpoints.ts';
 import { findUnfinished, resolveUnfinished } from '../../../src/fix/unfinished.ts';
@@ -46,6 +47,24 @@ const crashes: readonly Crash[] = [
   ['undo', 'drop-in-removed', 1, 'restoring'],
   ['undo', 'restored', 1, 'none'],
 ];
+
+const repository = path.resolve(import.meta.dirname, '../../..');
+const child = 'test/unit/fix/crash-child';
+/** Within the repository, so that the child finds its packages. */
+let compiled = '';
+
+// It is started some eighty times: compiling it once costs less than a second, through tsx each start does.
+beforeAll(() => {
+  mkdirSync(path.join(repository, 'dist'), { recursive: true });
+  compiled = mkdtempSync(path.join(repository, 'dist/crash-'));
+  const options =
+    '--ignoreConfig --noCheck --target es2023 --module nodenext --rewriteRelativeImportExtensions';
+  const args = [...options.split(' '), '--rootDir', '.', '--outDir', compiled, `${child}.ts`];
+  execFileSync('node_modules/.bin/tsc', args, { cwd: repository });
+});
+afterAll(() => {
+  rmSync(compiled, { recursive: true });
+});
 
 test('every checkpoint is tried', () => {
   expect(new Set(crashes.map(([, at]) => at))).toEqual(new Set(CHECKPOINTS));
@@ -137,11 +156,10 @@ async function crash(
   at: Checkpoint,
   passage: number,
 ): Promise<NodeJS.Signals | number | null> {
-  const script = path.join(import.meta.dirname, 'crash-child.ts');
-  const args = ['--import', 'tsx', script, directory, part, at, String(passage)];
+  const args = [path.join(compiled, `${child}.js`), directory, part, at, String(passage)];
   return await new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    child.once('exit', (code, signal) => {
+    const killed = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    killed.once('exit', (code, signal) => {
       resolve(signal ?? code);
     });
   });

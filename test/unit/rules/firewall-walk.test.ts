@@ -87,7 +87,7 @@ async function candidates(
   const [{ tables: before }, { tables, matchable }] = [await read(first), await read(last)];
   const firewall = { ...tables, packets: packetsOf(tables), unseen: [] };
   const known = new Set(before.rules.map(({ key }) => key));
-  const matching = matchingOf(matchable, { known, packets: packetsOf(before) }, firewall);
+  const matching = matchingOf(matchable, { known, packets: packetsOf(before) }, firewall.packets);
   const walker = walkerOf({ ...firewall, matching }, steps);
   return walker?.(ofPacket, places)?.map(({ entry, undecided }) =>
     [

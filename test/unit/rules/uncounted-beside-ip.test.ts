@@ -55,7 +55,8 @@ async function firewall(chains: readonly Chain[]): Promise<Firewall> {
   const now = { ...tables, packets: packetsOf(tables), unseen: [] };
   const statements = await statementsByRule(listing);
   const known = new Set(rules.map(({ key }) => key));
-  const matching = matchingOf({ statements, sets: new Map() }, { known, packets: new Map() }, now);
+  const before = { known, packets: new Map<string, bigint>() };
+  const matching = matchingOf({ statements, sets: new Map() }, before, now.packets);
   return { ...now, matching };
 }
 

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Report } from '../../src/model/report.ts';
-import { whydrop as program } from '../e2e/program.ts';
-import { nstat } from './counters.ts';
-import { strictReversePath } from './faults/reverse-path.ts';
-import { makePair } from './network.ts';
-import { labMissing } from './requirements.ts';
-import { whydrop } from './whydrop.ts';
+import { whydrop as program } from './program.ts';
+import { nstat } from '../lab/counters.ts';
+import { strictReversePath } from '../lab/faults/reverse-path.ts';
+import { makePair } from '../lab/network.ts';
+import { labMissing } from '../lab/requirements.ts';
+import { whydrop } from '../lab/whydrop.ts';
 
 const missing = await labMissing();
 

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { makePair } from '../lab/network.ts';
-import { labMissing } from '../lab/requirements.ts';
+import { makePair } from './network.ts';
+import { labMissing } from './requirements.ts';
 import {
   bpfPrograms,
   bpfUnloaded,
@@ -8,8 +8,8 @@ import {
   eventually,
   isAlive,
   tracefsInstances,
-} from './processes.ts';
-import { start, whydrop } from './program.ts';
+} from '../e2e/processes.ts';
+import { start, whydrop } from '../e2e/program.ts';
 
 const missing = await labMissing();
 

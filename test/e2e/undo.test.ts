@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { strictReversePath } from './faults/reverse-path.ts';
-import { allSettings, inside, makePair, type Pair } from './network.ts';
-import { labMissing } from './requirements.ts';
-import { trafficUntil } from './traffic.ts';
-import { whydrop, type Run } from './whydrop.ts';
+import { strictReversePath } from '../lab/faults/reverse-path.ts';
+import { allSettings, inside, makePair, type Pair } from '../lab/network.ts';
+import { labMissing } from '../lab/requirements.ts';
+import { trafficUntil } from '../lab/traffic.ts';
+import { whydrop, type Run } from '../lab/whydrop.ts';
 
 const missing = await labMissing();
 const KEY = 'net.ipv4.conf.vb.rp_filter';

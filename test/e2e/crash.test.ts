@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Checkpoint } from '../../src/fix/checkpoints.ts';
-import { strictReversePath } from './faults/reverse-path.ts';
-import { allSettings, inside, makePair, RECEIVER, type Pair } from './network.ts';
-import { labMissing } from './requirements.ts';
-import { startUdp } from './traffic.ts';
-import { whydrop } from './whydrop.ts';
+import { strictReversePath } from '../lab/faults/reverse-path.ts';
+import { allSettings, inside, makePair, RECEIVER, type Pair } from '../lab/network.ts';
+import { labMissing } from '../lab/requirements.ts';
+import { startUdp } from '../lab/traffic.ts';
+import { whydrop } from '../lab/whydrop.ts';
 
 const missing = await labMissing();
 
