@@ -1,8 +1,8 @@
 import type { Host } from '../src/model/host.ts';
 import { ok, unread, type Reading } from '../src/model/reading.ts';
 
-/** A full Internet table takes longer to print than the answer is worth. */
-export const ipCommandTimeoutMs = 500;
+/** A full Internet table takes longer to print than the answer is worth; a starved machine takes 0.5 s to start `ip`. */
+export const ipCommandTimeoutMs = 1500;
 
 /** Kinds of route that refuse packets on purpose; blackhole without an answer to the sender. */
 export const refusals = ['blackhole', 'unreachable', 'prohibit'] as const;

@@ -1,7 +1,7 @@
 import { defineCheck, type ReadContext } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread } from '../src/model/reading.ts';
-import { parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import { ipCommandTimeoutMs, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
 import { parseStatTable } from './stat-table.ts';
 
 /** Tables of the whole machine, all namespaces together; the kernel shows them in the initial one only. */
@@ -81,7 +81,9 @@ function failedSince(
 
 async function readSilent(host: Host) {
   const [list, ...routes] = await Promise.all(
-    [listCommand, ...routeCommands].map((command) => host.run(command, { timeoutMs: 1000 })),
+    [listCommand, ...routeCommands].map((command) =>
+      host.run(command, { timeoutMs: ipCommandTimeoutMs }),
+    ),
   );
   if (list?.status !== 'ok') return list ?? unread('crashed', 'no answer');
   const parsed = parseIprouteJson(list.value.stdout, listCommand.join(' '));

@@ -1,11 +1,8 @@
 import type { Host } from '../../src/model/host.ts';
 import { ok, type Reading } from '../../src/model/reading.ts';
-import { parseIprouteJson, textOf } from '../iproute-json.ts';
+import { listByIp, textOf } from '../iproute-json.ts';
 import type { LocalAddresses } from './ruleset.ts';
 import type { Prefix } from './statements.ts';
-
-/** The kernel looks through all routes for it: a full Internet table takes longer than the answer is worth. */
-const timeoutMs = 500;
 
 export async function readLocalAddresses(host: Host): Promise<Reading<LocalAddresses>> {
   const [local, broadcast] = await Promise.all([
@@ -21,10 +18,7 @@ async function readDestinations(
   host: Host,
   type: 'local' | 'broadcast',
 ): Promise<Reading<readonly (string | Prefix)[]>> {
-  const command = ['ip', '-j', 'route', 'show', 'table', 'all', 'type', type] as const;
-  const run = await host.run(command, { timeoutMs });
-  if (run.status !== 'ok') return run;
-  const routes = parseIprouteJson(run.value.stdout, command.join(' '));
+  const routes = await listByIp(host, ['route', 'show', 'table', 'all', 'type', type]);
   if (routes.status !== 'ok') return routes;
   return ok(routes.value.flatMap((route) => destinationsOf(textOf(route, 'dst'))));
 }
