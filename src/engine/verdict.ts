@@ -7,7 +7,10 @@ import type { Report, Verdict } from '../model/report.ts';
 export const UNEXPLAINED_PACKETS = 20;
 const UNEXPLAINED_PER_SECOND = 2;
 
-/** The worst thing found; `unknown` when nothing was found but a core source could not be read. */
+/**
+ * The worst thing found; `unknown` when no cause was found but a core source could not be read. It may be what would
+ * have explained the drops, harmless ones among them.
+ */
 export function verdictOf(
   report: Pick<Report, 'causes' | 'totals' | 'window'>,
   coreUnread: boolean,
@@ -16,10 +19,9 @@ export function verdictOf(
   const { unexplained } = report.totals;
   const perSecond = unexplained / report.window.seconds;
   const manyUnexplained = unexplained >= UNEXPLAINED_PACKETS && perSecond >= UNEXPLAINED_PER_SECOND;
-  if (manyUnexplained || report.causes.some(({ severity }) => severity === 'warning')) {
-    return 'warning';
-  }
-  return coreUnread ? 'unknown' : 'ok';
+  if (report.causes.some(({ severity }) => severity === 'warning')) return 'warning';
+  if (coreUnread) return 'unknown';
+  return manyUnexplained ? 'warning' : 'ok';
 }
 
 /** Exit codes of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown. */

@@ -77,6 +77,8 @@ function mainCause({ causes, totals, verdict }: Report): string[] {
   const shown = main ?? (isAlarm ? undefined : causes[0]);
   if (shown === undefined) {
     if (lost === 0) return [];
+    if (verdict === 'unknown')
+      return [`${formatCountOf(totals.unexplained, 'drop')} seen, but not what would explain them`];
     return [
       totals.unexplained === lost
         ? 'No known cause explains them'

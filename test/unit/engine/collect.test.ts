@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { afterEach, expect, test, vi } from 'vitest';
 import { collect } from '../../../src/engine/collect.ts';
 import { defineFollowUp, defineWatch, type AnyCheck } from '../../../src/model/check.ts';
@@ -8,6 +9,7 @@ import { captureOf, capturing, clockHost, counting, quick, reading } from './scr
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 async function readingOf(check: AnyCheck, options = {}): Promise<Reading<unknown> | undefined> {
@@ -174,8 +176,33 @@ test('notes of both ends are told once', async () => {
   );
 });
 
-test('a check that hangs costs its time limit, and only itself', async () => {
+/** Of each second, the process waits for so many milliseconds; the rest of it it is busy. */
+function waiting(msOfSecond: number): void {
   vi.useFakeTimers();
+  const begun = Date.now();
+  vi.spyOn(performance, 'eventLoopUtilization').mockImplementation(() => {
+    const idle = ((Date.now() - begun) * msOfSecond) / 1000;
+    return { idle, active: 0, utilization: 0 };
+  });
+}
+
+test('on a starved machine an answer is waited for as long as this process is busy', async () => {
+  waiting(100);
+  const answering = (afterMs: number) => () =>
+    new Promise<Reading<number>>((resolve) => {
+      setTimeout(() => resolve(ok(1)), afterMs);
+    });
+  const slow = reading('slow', ok(1), { timeoutMs: 3000, read: answering(20_000) });
+  const hanging = reading('hanging', ok(1), { timeoutMs: 3000, read: answering(40_000) });
+  const collecting = collect(clockHost(), [slow, hanging], quick);
+  await vi.advanceTimersByTimeAsync(120_000);
+  const { evidence } = await collecting;
+  expect(evidence.get(slow)?.reading.status).toBe('ok');
+  expect(evidence.get(hanging)?.reading.status).toBe('timeout');
+});
+
+test('a check that hangs costs its time limit, and only itself', async () => {
+  waiting(1000);
   const hanging = reading('slow', ok(1), {
     timeoutMs: 4000,
     read: () =>
@@ -250,7 +277,7 @@ test.each([
 });
 
 test('a capture that starts after its time limit is stopped', async () => {
-  vi.useFakeTimers();
+  waiting(1000);
   let stopped = false;
   const watch = {
     mark: () => undefined,

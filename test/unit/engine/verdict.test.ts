@@ -24,7 +24,7 @@ test.each<[Severity[], { unexplained?: number; coreUnread?: boolean }, Report['v
   [[], {}, 'ok'],
   [[], { coreUnread: true }, 'unknown'],
   [[], { unexplained: 500 }, 'warning'],
-  [[], { unexplained: 500, coreUnread: true }, 'warning'],
+  [[], { unexplained: 500, coreUnread: true }, 'unknown'],
   [['notice'], {}, 'ok'],
   [['notice'], { coreUnread: true }, 'unknown'],
   [['notice'], { unexplained: 500 }, 'warning'],
