@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../../src/fix/checkpoints.ts';
+import { CHECKPOINTS, type Checkpoint } from '../../src/fix/checkpoints.ts';
 import { strictReversePath } from '../lab/faults/reverse-path.ts';
 import { allSettings, inside, makePair, RECEIVER, type Pair } from '../lab/network.ts';
 import { labMissing } from '../lab/requirements.ts';
@@ -25,13 +25,7 @@ const KILLED = -1;
  */
 const APPLYING = ['journalled', 'before-write', 'written', 'recorded'] as const;
 const VERIFYING = ['applied', 'measured', 'kept'] as const;
-const RESTORING = [
-  'restore-journalled',
-  'restore-written',
-  'restore-recorded',
-  'drop-in-removed',
-  'restored',
-] as const;
+const RESTORING = CHECKPOINTS.slice(CHECKPOINTS.indexOf('restore-journalled'));
 
 /** Here nothing is half done: not yet begun, or already over. */
 const SETTLED: ReadonlySet<Checkpoint> = new Set([
