@@ -15,13 +15,13 @@ export function isRefusal(type: string | undefined): type is Refusal {
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** What `ip -j` lists. */
+/** @param command of `ip`, with `-j` */
 export async function listByIp(
   host: Host,
-  args: readonly string[],
+  command: readonly ['ip', ...string[]],
 ): Promise<Reading<readonly JsonObject[]>> {
-  const run = await host.run(['ip', '-j', ...args], { timeoutMs: ipCommandTimeoutMs });
-  return run.status === 'ok' ? parseIprouteJson(run.value.stdout, `ip ${args.join(' ')}`) : run;
+  const run = await host.run(command, { timeoutMs: ipCommandTimeoutMs });
+  return run.status === 'ok' ? parseIprouteJson(run.value.stdout, command.join(' ')) : run;
 }
 
 /**

@@ -276,7 +276,7 @@ async function routesFor(
   address: string,
 ): Promise<readonly JsonObject[] | undefined> {
   const show = ['route', 'show', 'table', 'all', 'type', type, 'match', address];
-  const routes = await listByIp(host, [`-${family}`, ...show]);
+  const routes = await listByIp(host, ['ip', '-j', `-${family}`, ...show]);
   return routes.status === 'ok' ? routes.value : undefined;
 }
 

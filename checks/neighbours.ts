@@ -1,7 +1,7 @@
 import { defineCheck, type ReadContext } from '../src/model/check.ts';
 import type { Host } from '../src/model/host.ts';
 import { ok, unread } from '../src/model/reading.ts';
-import { ipCommandTimeoutMs, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import { listByIp, textOf, type JsonObject } from './iproute-json.ts';
 import { parseStatTable } from './stat-table.ts';
 
 /** Tables of the whole machine, all namespaces together; the kernel shows them in the initial one only. */
@@ -81,23 +81,15 @@ function failedSince(
 
 async function readSilent(host: Host) {
   const [list, ...routes] = await Promise.all(
-    [listCommand, ...routeCommands].map((command) =>
-      host.run(command, { timeoutMs: ipCommandTimeoutMs }),
-    ),
+    [listCommand, ...routeCommands].map((command) => listByIp(host, command)),
   );
   if (list?.status !== 'ok') return list ?? unread('crashed', 'no answer');
-  const parsed = parseIprouteJson(list.value.stdout, listCommand.join(' '));
-  if (parsed.status !== 'ok') return parsed;
   const gateways = new Set(
     routes
-      .flatMap((route) => {
-        if (route.status !== 'ok') return [];
-        const entries = parseIprouteJson(route.value.stdout, 'ip route');
-        return entries.status === 'ok' ? entries.value : [];
-      })
+      .flatMap((route) => (route.status === 'ok' ? route.value : []))
       .flatMap((route) => textOf(route, 'gateway') ?? []),
   );
-  return ok(silentFromJson(parsed.value, gateways));
+  return ok(silentFromJson(list.value, gateways));
 }
 
 /** Entries of `ip -j neigh show nud failed nud incomplete`. */

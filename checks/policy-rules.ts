@@ -51,7 +51,7 @@ export async function readPolicyRules(
   host: Host,
   family: 4 | 6,
 ): Promise<Reading<readonly PolicyRule[]>> {
-  const rules = await listByIp(host, [`-${family}`, 'rule', 'show']);
+  const rules = await listByIp(host, ['ip', '-j', `-${family}`, 'rule', 'show']);
   return rules.status === 'ok' ? ok(rules.value.map(policyRule)) : rules;
 }
 

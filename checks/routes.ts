@@ -97,7 +97,16 @@ async function readFailures(host: Host): Promise<ReadonlyMap<string, bigint>> {
 async function readTables(host: Host): Promise<Reading<RouteTables>> {
   const refusing: RefusingRoute[] = [];
   for (const type of refusals) {
-    const routes = await listByIp(host, ['route', 'show', 'table', 'all', 'type', type]);
+    const routes = await listByIp(host, [
+      'ip',
+      '-j',
+      'route',
+      'show',
+      'table',
+      'all',
+      'type',
+      type,
+    ]);
     if (routes.status !== 'ok') return routes;
     refusing.push(...routes.value.flatMap((route) => refusingRoute(route) ?? []));
   }
@@ -105,7 +114,7 @@ async function readTables(host: Host): Promise<Reading<RouteTables>> {
   for (const family of [4, 6] as const) {
     const option = `-${family}`;
     const [routes, rules] = await Promise.all([
-      listByIp(host, [option, 'route', 'show', 'table', 'all', 'exact', 'default']),
+      listByIp(host, ['ip', '-j', option, 'route', 'show', 'table', 'all', 'exact', 'default']),
       readPolicyRules(host, family),
     ]);
     if (routes.status !== 'ok') return routes;

@@ -1,7 +1,7 @@
 import { defineCheck } from '../src/model/check.ts';
 import { ok } from '../src/model/reading.ts';
 import { interfaceKey, sysctlPath } from '../src/model/sysctl-key.ts';
-import { ipCommandTimeoutMs, parseIprouteJson, textOf, type JsonObject } from './iproute-json.ts';
+import { listByIp, textOf, type JsonObject } from './iproute-json.ts';
 
 const command = [
   'ip',
@@ -39,9 +39,7 @@ export default defineCheck<Subnets>({
   async read(host, { first }) {
     // Settings, not counters: one look is enough.
     if (first !== undefined) return ok(first);
-    const run = await host.run(command, { timeoutMs: ipCommandTimeoutMs });
-    if (run.status !== 'ok') return run;
-    const routes = parseIprouteJson(run.value.stdout, command.join(' '));
+    const routes = await listByIp(host, command);
     if (routes.status !== 'ok') return routes;
     const networks = [...sharedNetworks(routes.value)];
     const names = ['all', ...new Set(networks.flatMap(([, interfaces]) => interfaces))];

@@ -18,7 +18,7 @@ async function readDestinations(
   host: Host,
   type: 'local' | 'broadcast',
 ): Promise<Reading<readonly (string | Prefix)[]>> {
-  const routes = await listByIp(host, ['route', 'show', 'table', 'all', 'type', type]);
+  const routes = await listByIp(host, ['ip', '-j', 'route', 'show', 'table', 'all', 'type', type]);
   if (routes.status !== 'ok') return routes;
   return ok(routes.value.flatMap((route) => destinationsOf(textOf(route, 'dst'))));
 }
