@@ -1,7 +1,7 @@
 import type { Snmp } from '../checks/snmp.ts';
 import type { Sampled } from '../src/model/check.ts';
 import { rise } from '../src/model/counter.ts';
-import type { DropCapture, DropCount } from '../src/model/drops.ts';
+import { packetsOf, type DropCapture, type DropCount } from '../src/model/drops.ts';
 import type { JudgeWindow, Observation, Severity } from '../src/model/rule.ts';
 
 /** How far these counters of the check snmp rose together. */
@@ -43,7 +43,7 @@ export function dropsWhere(
   matches: (drop: DropCount) => boolean,
 ): { readonly drops: readonly DropCount[]; readonly packets: number } {
   const drops = (capture?.drops ?? []).filter((drop) => matches(drop));
-  return { drops, packets: drops.reduce((sum, { packets }) => sum + packets, 0) };
+  return { drops, packets: packetsOf(drops) };
 }
 
 /**

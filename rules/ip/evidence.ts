@@ -1,6 +1,6 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
+import { EtherType, packetsOf, type DropCapture, type DropCount } from '../../src/model/drops.ts';
 import type {
   CauseFinding,
   Claim,
@@ -73,10 +73,6 @@ export function dropsOf(
       (locations === undefined || locations.includes(drop.location)) &&
       (protocol === undefined || protocol === drop.protocol),
   );
-}
-
-export function packetsOf(drops: readonly { readonly packets: number }[]): number {
-  return drops.reduce((sum, { packets }) => sum + packets, 0);
 }
 
 /**

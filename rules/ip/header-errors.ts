@@ -1,7 +1,7 @@
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import { EtherType, type DropCapture } from '../../src/model/drops.ts';
-import { dropsOf, packetsOf } from './evidence.ts';
+import { EtherType, packetsOf, type DropCapture } from '../../src/model/drops.ts';
+import { dropsOf } from './evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 /** Where packets are passed on; an error in their header there means that their hops are used up. */

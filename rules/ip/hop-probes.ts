@@ -1,4 +1,4 @@
-import type { DropCount, DropFlow } from '../../src/model/drops.ts';
+import { packetsOf, type DropCount, type DropFlow } from '../../src/model/drops.ts';
 
 /** ICMP echo request, of IPv4 and IPv6: ping, `mtr`, `traceroute -I`. */
 const ECHO_REQUESTS: ReadonlySet<number> = new Set([8, 128]);
@@ -14,8 +14,9 @@ const MOST_PROBES_PER_SECOND = 50;
  */
 export function areProbes(drops: readonly DropCount[], { seconds }: { seconds: number }): boolean {
   const flows = drops.flatMap(({ details }) => details?.topFlows ?? []);
-  const packets = drops.reduce((sum, drop) => sum + drop.packets, 0);
-  return flows.length > 0 && flows.every(isProbe) && packets <= MOST_PROBES_PER_SECOND * seconds;
+  return (
+    flows.length > 0 && flows.every(isProbe) && packetsOf(drops) <= MOST_PROBES_PER_SECOND * seconds
+  );
 }
 
 function isProbe({ icmp, ports }: DropFlow): boolean {

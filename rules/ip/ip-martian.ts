@@ -1,7 +1,7 @@
 import drops from '../../checks/drops.ts';
 import kernelLog from '../../checks/kernel-log.ts';
 import snmp from '../../checks/snmp.ts';
-import type { DropCapture, DropFlow } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture, type DropFlow } from '../../src/model/drops.ts';
 import { EtherType } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { kernelSaid } from '../kernel-messages.ts';
@@ -10,7 +10,6 @@ import {
   diedHere,
   dropsOf,
   knownByDrops,
-  packetsOf,
   receivedPackets,
   seen,
   strays,

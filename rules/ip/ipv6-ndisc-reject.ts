@@ -1,7 +1,8 @@
+import { packetsOf } from '../../src/model/drops.ts';
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule } from '../../src/model/rule.ts';
-import { areStray, dropsOf, packetsOf, receivedPackets, seen } from './evidence.ts';
+import { areStray, dropsOf, receivedPackets, seen } from './evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 const REASONS = {

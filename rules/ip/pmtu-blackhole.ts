@@ -1,9 +1,9 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
-import { EtherType, type DropCount } from '../../src/model/drops.ts';
+import { EtherType, packetsOf, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { unspecified, withoutReasons } from '../benign.ts';
-import { dropsOf, packetsOf, receivedPackets, strays } from './evidence.ts';
+import { dropsOf, receivedPackets, strays } from './evidence.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
 const REASON = 'PKT_TOO_BIG';

@@ -1,7 +1,7 @@
 import drops from '../../checks/drops.ts';
 import link, { type Links } from '../../checks/link.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { rise } from '../../src/model/counter.ts';
 import {
@@ -13,14 +13,7 @@ import {
 import { onlyToGroups } from '../to-groups.ts';
 import { bridgePorts, receivedBy } from './bridge-ports.ts';
 import { isChatter } from './chatter.ts';
-import {
-  claimsAt,
-  dropsAt,
-  packetsOf,
-  settledLinks,
-  type SettledLink,
-  type Spot,
-} from './device-drops.ts';
+import { claimsAt, dropsAt, settledLinks, type SettledLink, type Spot } from './device-drops.ts';
 
 const NOWHERE: Spot = {
   reasons: ['NO_TX_TARGET', 'ARP_PVLAN_DISABLE'],

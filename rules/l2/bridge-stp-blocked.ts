@@ -1,11 +1,11 @@
 import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import { defineRule, type Finding, type JudgeWindow } from '../../src/model/rule.ts';
 import { bridgePorts } from './bridge-ports.ts';
 import { isChatter } from './chatter.ts';
-import { claimsAt, dropsAt, packetsOf, type SettledLink } from './device-drops.ts';
+import { claimsAt, dropsAt, type SettledLink } from './device-drops.ts';
 
 const CLOSED = {
   reasons: ['BRIDGE_INGRESS_STP_STATE', 'NOT_SPECIFIED'],

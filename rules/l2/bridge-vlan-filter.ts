@@ -1,9 +1,10 @@
+import { packetsOf } from '../../src/model/drops.ts';
 import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import { defineRule, type Finding } from '../../src/model/rule.ts';
 import { bridgePorts, receivedBy } from './bridge-ports.ts';
 import { isChatter } from './chatter.ts';
-import { claimsAt, dropsAt, packetsOf } from './device-drops.ts';
+import { claimsAt, dropsAt } from './device-drops.ts';
 
 const FILTERED = {
   reasons: ['NOT_SPECIFIED'],

@@ -24,10 +24,6 @@ export function dropsAt(
     });
 }
 
-export function packetsOf(drops: readonly Pick<DropCount, 'packets'>[]): number {
-  return drops.reduce((sum, { packets }) => sum + packets, 0);
-}
-
 export function claimsAt(
   { reasons, locations }: Spot,
   limits: Pick<Claim, 'interface' | 'packets'>,

@@ -1,9 +1,9 @@
 import drops from '../../checks/drops.ts';
 import link, { type Links } from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
-import { claimsAt, dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
+import { claimsAt, dropsAt, settledLinks, type SettledLink } from './device-drops.ts';
 
 const FULL = {
   reasons: ['MACVLAN_BROADCAST_BACKLOG', 'IPVLAN_MULTICAST_BACKLOG', 'NOT_SPECIFIED'],

@@ -3,10 +3,10 @@ import { isFilterHook, type Qdiscs } from '../../checks/qdisc.ts';
 import type { TcFilter } from '../../checks/qdisc/filters.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture, DropCount } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture, type DropCount } from '../../src/model/drops.ts';
 import type { CauseFinding, Claim, Finding, JudgeWindow, Scope } from '../../src/model/rule.ts';
 import { heldBy, observedHolders } from '../bpf-program.ts';
-import { areStray, dropsOf, packetsOf, seen, strays } from '../ip/evidence.ts';
+import { areStray, dropsOf, seen, strays } from '../ip/evidence.ts';
 
 /** One of the two places where tc filters act: before and after all queues. */
 export interface TcHook {

@@ -1,12 +1,12 @@
 import drops from '../../checks/drops.ts';
 import link from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
 import { onlyToGroups } from '../to-groups.ts';
 import { isChatter } from './chatter.ts';
-import { claimsAt, dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
+import { claimsAt, dropsAt, settledLinks, type SettledLink } from './device-drops.ts';
 
 const FULL = {
   reasons: ['FULL_RING', 'NOT_SPECIFIED'],

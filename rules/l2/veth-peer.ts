@@ -1,10 +1,10 @@
 import drops from '../../checks/drops.ts';
 import link, { type Links } from '../../checks/link.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
-import { claimsAt, dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
+import { claimsAt, dropsAt, settledLinks, type SettledLink } from './device-drops.ts';
 
 const REFUSED = {
   reasons: ['NOT_SPECIFIED'],

@@ -5,12 +5,13 @@ import {
   type DropCapture,
   type DropCount,
   type DropFlow,
+  packetsOf,
 } from '../../src/model/drops.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type JudgeWindow } from '../../src/model/rule.ts';
 import { parseAddress, type Quantity } from '../netfilter/match/intervals.ts';
 import { isChatter } from './chatter.ts';
-import { dropsAt, packetsOf, settledLinks, type SettledLink } from './device-drops.ts';
+import { dropsAt, settledLinks, type SettledLink } from './device-drops.ts';
 
 const OTHERHOST = {
   reasons: ['OTHERHOST'],

@@ -4,10 +4,10 @@ import link, { type Link } from '../../checks/link.ts';
 import programs, { type BpfPrograms } from '../../checks/programs.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding, type Claim } from '../../src/model/rule.ts';
 import { heldBy, observedHolders } from '../bpf-program.ts';
-import { areStray, dropsOf, packetsOf, seen, strays } from '../ip/evidence.ts';
+import { areStray, dropsOf, seen, strays } from '../ip/evidence.ts';
 
 /** Generic mode, and drivers that make an skb first. Others drop before there is one. */
 const LOCATIONS = [

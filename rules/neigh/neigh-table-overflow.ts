@@ -5,12 +5,12 @@ import snmp from '../../checks/snmp.ts';
 import sysctl, { type Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import { EtherType } from '../../src/model/drops.ts';
+import { EtherType, packetsOf } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { sysctlStep } from '../../src/model/sysctl-step.ts';
 import { kernelSaid } from '../kernel-messages.ts';
-import { dropsOf, packetsOf, seen, sentPackets } from '../ip/evidence.ts';
+import { dropsOf, seen, sentPackets } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 const REASON = 'NEIGH_CREATEFAIL';

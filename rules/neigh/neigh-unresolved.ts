@@ -1,8 +1,9 @@
+import { packetsOf } from '../../src/model/drops.ts';
 import drops from '../../checks/drops.ts';
 import neighbours, { type SilentNeighbours } from '../../checks/neighbours.ts';
 import snmp from '../../checks/snmp.ts';
 import { defineRule, type Claim, type JudgeWindow, type Severity } from '../../src/model/rule.ts';
-import { areStray, dropsOf, packetsOf, seen, sentPackets, strays } from '../ip/evidence.ts';
+import { areStray, dropsOf, seen, sentPackets, strays } from '../ip/evidence.ts';
 import { rises } from '../protocol-counters.ts';
 
 /** The hosts of a /28: nobody has so many peers that are down at once, somebody tries addresses one by one. */

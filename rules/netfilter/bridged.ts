@@ -2,7 +2,7 @@ import type { Links } from '../../checks/link.ts';
 import type { Snmp } from '../../checks/snmp.ts';
 import type { Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
-import { EtherType, type DropCapture } from '../../src/model/drops.ts';
+import { EtherType, packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import { bridgePorts } from '../l2/bridge-ports.ts';
 import { dropsWhere, rises } from '../protocol-counters.ts';
 import { lostInward } from './ip-gaps.ts';
@@ -101,8 +101,4 @@ export function withoutBridged(refusals: Refusals, bridged: number): Refusals {
     return { ...refuser, packets: refuser.packets - taken };
   });
   return { ...refusals, counted: counted.filter(({ packets }) => packets > 0) };
-}
-
-function packetsOf(refusers: readonly CountedRefuser[]): number {
-  return refusers.reduce((sum, { packets }) => sum + packets, 0);
 }

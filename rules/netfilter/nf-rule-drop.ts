@@ -13,7 +13,7 @@ import sysctl from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
 import { describeFlow } from '../../src/model/describe-flow.ts';
-import { countDrops, type DropCapture, type DropFlow } from '../../src/model/drops.ts';
+import { countDrops, packetsOf, type DropCapture, type DropFlow } from '../../src/model/drops.ts';
 import {
   defineRule,
   type CauseFinding,
@@ -21,7 +21,6 @@ import {
   type JudgeWindow,
   type Observation,
 } from '../../src/model/rule.ts';
-import { packetsOf } from '../ip/evidence.ts';
 import { policySeverity } from '../protocol-counters.ts';
 import { acceptFix } from './accept-fix.ts';
 import { bridgedRefusals, withoutBridged } from './bridged.ts';

@@ -1,4 +1,4 @@
-import type { DropFlow } from '../../src/model/drops.ts';
+import { packetsOf, type DropFlow } from '../../src/model/drops.ts';
 
 /** Of the ten flows that a capture names for each kind of drop. A refused service is one port, a group of them a few. */
 const SCANNED_PORTS = 8;
@@ -8,7 +8,6 @@ const SCANNED_PORTS = 8;
  * Nothing is known of fewer flows, nor of protocols without ports.
  */
 export function isScan(flows: readonly DropFlow[]): boolean {
-  const total = flows.reduce((sum, { packets }) => sum + packets, 0);
   const ports = new Map<number, number>();
   for (const { ports: of, packets } of flows) {
     if (of === undefined) return false;
@@ -16,5 +15,8 @@ export function isScan(flows: readonly DropFlow[]): boolean {
     const port = Math.min(of.source, of.destination);
     ports.set(port, (ports.get(port) ?? 0) + packets);
   }
-  return ports.size >= SCANNED_PORTS && Math.max(...ports.values()) <= (2 * total) / ports.size;
+  return (
+    ports.size >= SCANNED_PORTS &&
+    Math.max(...ports.values()) <= (2 * packetsOf(flows)) / ports.size
+  );
 }

@@ -1,4 +1,4 @@
-import { EtherType, type DropCapture, type DropCount } from '../../src/model/drops.ts';
+import { EtherType, packetsOf, type DropCapture, type DropCount } from '../../src/model/drops.ts';
 import { REASONS as ENDS } from './tcp-reset-noise.ts';
 import { REASONS as REPEATED } from './tcp-sequence-noise.ts';
 
@@ -48,8 +48,4 @@ export function droppedHere(capture: DropCapture, peer?: string): number {
     const unknown = Math.max(0, packets - packetsOf(details.topFlows));
     return sum + Math.min(packets, packetsOf(ofPeer) + unknown);
   }, 0);
-}
-
-function packetsOf(parts: readonly { readonly packets: number }[]): number {
-  return parts.reduce((sum, { packets }) => sum + packets, 0);
 }

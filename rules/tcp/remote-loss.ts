@@ -3,7 +3,7 @@ import link, { type Links } from '../../checks/link.ts';
 import snmp, { type Snmp } from '../../checks/snmp.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import { rise } from '../../src/model/counter.ts';
-import type { DropCapture } from '../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import type { Fix } from '../../src/model/fix.ts';
 import {
   defineRule,
@@ -215,8 +215,4 @@ function searchOf(peer: RemotePeer | undefined): Fix {
     ],
     takesEffect: 'at-once',
   };
-}
-
-function packetsOf(peers: readonly RemotePeer[]): number {
-  return peers.reduce((sum, { packets }) => sum + packets, 0);
 }

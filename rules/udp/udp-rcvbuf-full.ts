@@ -2,7 +2,7 @@ import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import sockets, { type DatagramSocket } from '../../checks/sockets.ts';
 import sysctl from '../../checks/sysctl.ts';
-import { EtherType, type DropFlow } from '../../src/model/drops.ts';
+import { EtherType, packetsOf, type DropFlow } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import {
   counterObservations,
@@ -213,10 +213,6 @@ function ofClosed(
       'UDP sockets that lived only for a part of the measurement lost datagrams because their receive buffers were full.',
     fixes: [],
   };
-}
-
-function packetsOf(losses: readonly SocketLoss[]): number {
-  return losses.reduce((sum, { packets }) => sum + packets, 0);
 }
 
 function namesOf(losses: readonly SocketLoss[]): string {

@@ -1,4 +1,4 @@
-import type { DropCapture, DropCount, DropDetails } from '../model/drops.ts';
+import { packetsOf, type DropCapture, type DropCount, type DropDetails } from '../model/drops.ts';
 import type { HostFacts } from '../model/host.ts';
 import type { Reading } from '../model/reading.ts';
 import type { Report, ReportCause, ReportDrops } from '../model/report.ts';
@@ -289,10 +289,6 @@ function coreUnread(
 export function reportDrops(drop: DropCount): ReportDrops {
   const { reason, location, protocol, packets } = drop;
   return { reason, location, protocol, packets, ...whereaboutsOf(new Map([[drop, packets]])) };
-}
-
-function packetsOf(parts: readonly { readonly packets: number }[]): number {
-  return parts.reduce((total, { packets }) => total + packets, 0);
 }
 
 function round(value: number, digits: number): number {

@@ -1,7 +1,7 @@
 import { counterTitle } from '../catalogue/counter.ts';
 import { counterOf } from '../catalogue/counters.ts';
 import { findReason } from '../catalogue/reasons.ts';
-import { EtherType, type DropCapture, type DropCount } from '../model/drops.ts';
+import { EtherType, packetsOf, type DropCapture, type DropCount } from '../model/drops.ts';
 import type { Report } from '../model/report.ts';
 
 type Row = Report['reconciliation'][number];
@@ -108,8 +108,4 @@ function ipVersionOf(key: string): number | undefined {
   const group = key.slice(0, key.indexOf('.'));
   if (/^(?:Ip|Udp|UdpLite|Icmp)6$/.test(group)) return EtherType.IPv6;
   return /^(?:Ip|Udp|UdpLite|Icmp|IpExt)$/.test(group) ? EtherType.IPv4 : undefined;
-}
-
-function packetsOf(drops: readonly DropCount[]): number {
-  return drops.reduce((sum, { packets }) => sum + packets, 0);
 }

@@ -1,5 +1,11 @@
 import { describeFlow } from '../model/describe-flow.ts';
-import type { DropCapture, DropCount, DropFlow, SocketOwner } from '../model/drops.ts';
+import {
+  packetsOf,
+  type DropCapture,
+  type DropCount,
+  type DropFlow,
+  type SocketOwner,
+} from '../model/drops.ts';
 import type { ReportFlow, Whereabouts } from '../model/report.ts';
 import type { Observation } from '../model/rule.ts';
 
@@ -41,7 +47,7 @@ export function inProportion(sources: Sources, packets: number): Sources {
 /** @param count how many of these drops are the cause's, and of those only this share its packets */
 function withFlowsOf(drop: DropCount, count: number, share: number): DropCount {
   if (drop.details === undefined) return drop;
-  const known = drop.details.topFlows.reduce((sum, { packets }) => sum + packets, 0);
+  const known = packetsOf(drop.details.topFlows);
   if (drop.details.topFlows.length > 1 && count < known * ONE_OWNER_SHARE) {
     return { ...drop, details: { ...drop.details, topFlows: [] } };
   }

@@ -119,15 +119,20 @@ export const EtherType = {
   None: 0,
 } as const;
 
+/** How many they are together. */
+export function packetsOf(parts: readonly { readonly packets: number }[]): number {
+  return parts.reduce((sum, { packets }) => sum + packets, 0);
+}
+
 /** Packets in a capture with this reason, and freed by this function where one is given. */
 export function countDrops(
   capture: DropCapture | undefined,
   reason: string,
   location?: string,
 ): number {
-  return (capture?.drops ?? [])
-    .filter(
+  return packetsOf(
+    (capture?.drops ?? []).filter(
       (drop) => drop.reason === reason && (location === undefined || drop.location === location),
-    )
-    .reduce((sum, { packets }) => sum + packets, 0);
+    ),
+  );
 }
