@@ -70,10 +70,18 @@ async function inDirectory(work: (directory: string) => Promise<void>): Promise<
   }
 }
 
-/** The session with one value replaced, as text. */
-function tampered(replace: (key: string, value: unknown) => unknown): string {
-  return JSON.stringify(session, replace);
+/** `node` with every field of that name replaced; what it is replaced by stays as it is. */
+function replaced(node: unknown, field: string, by: unknown): unknown {
+  if (Array.isArray(node)) return node.map((item) => replaced(item, field, by));
+  if (typeof node !== 'object' || node === null) return node;
+  return Object.fromEntries(
+    Object.entries(node).map(([key, old]) => [key, key === field ? by : replaced(old, field, by)]),
+  );
 }
+
+/** The session with one field replaced, as text. */
+const tampered = (field: string, by: unknown): string =>
+  JSON.stringify(replaced(session, field, by));
 
 test('what is saved is read again, root only, and nothing is left beside it', () =>
   inDirectory(async (directory) => {
@@ -111,7 +119,7 @@ test.each([
   ['phase', 'undone'],
   ['schema', 'whydrop.journal/2'],
 ])('a journal with %s %j is refused', (field, value) => {
-  const text = tampered((key, old) => (key === field ? value : old));
+  const text = tampered(field, value);
   expect(parseSession(text).status).toBe('malformed');
 });
 
@@ -143,7 +151,7 @@ test('a journal with any field replaced by anything names only settings that may
   ];
   fc.assert(
     fc.property(fc.constantFrom(...fields), fc.jsonValue(), (field, value) => {
-      const parsed = parseSession(tampered((key, old) => (key === field ? value : old)));
+      const parsed = parseSession(tampered(field, value));
       if (parsed.status !== 'ok') return;
       for (const step of parsed.value.entries.flatMap(({ steps }) => steps)) {
         expect(step.key).toMatch(/^net\.|^vm\.min_free_kbytes$/);
