@@ -138,13 +138,10 @@ function attachObject(lib: LibBpf, path: string, selection: Selection): Reading<
   });
 }
 
-/** The objects are beside the sources, and one folder further up from what is built of them. */
+/** Null: it is not there. Sources and what is built of them (scripts/build.mjs) are as far from the objects. */
 export function objectPath(name: string): string | null {
-  return (
-    [`../../../bpf/${name}`, `../../../../bpf/${name}`]
-      .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-      .find((path) => existsSync(path)) ?? null
-  );
+  const path = fileURLToPath(new URL(`../../../bpf/${name}`, import.meta.url));
+  return existsSync(path) ? path : null;
 }
 
 /** How many CPUs there can be, from the highest number: `0-3`, or `0,2-5`. */

@@ -1,8 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
+import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { CHECKPOINTS, type Checkpoint } from '../../../src/fix/checkpoints.ts';
@@ -55,12 +56,16 @@ let compiled = '';
 
 // It is started some eighty times: compiling it once costs less than a second, through tsx each start does.
 beforeAll(() => {
-  mkdirSync(path.join(repository, 'dist'), { recursive: true });
-  compiled = mkdtempSync(path.join(repository, 'dist/crash-'));
-  const options =
-    '--ignoreConfig --noCheck --target es2023 --module nodenext --rewriteRelativeImportExtensions';
-  const args = [...options.split(' '), '--rootDir', '.', '--outDir', compiled, `${child}.ts`];
-  execFileSync('node_modules/.bin/tsc', args, { cwd: repository });
+  compiled = mkdtempSync(path.join(repository, 'node_modules/.crash-'));
+  buildSync({
+    entryPoints: [`${child}.ts`],
+    outfile: path.join(compiled, 'child.mjs'),
+    bundle: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    absWorkingDir: repository,
+  });
 });
 afterAll(() => {
   rmSync(compiled, { recursive: true });
@@ -156,7 +161,7 @@ async function crash(
   at: Checkpoint,
   passage: number,
 ): Promise<NodeJS.Signals | number | null> {
-  const args = [path.join(compiled, `${child}.js`), directory, part, at, String(passage)];
+  const args = [path.join(compiled, 'child.mjs'), directory, part, at, String(passage)];
   return await new Promise((resolve) => {
     const killed = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     killed.once('exit', (code, signal) => {
