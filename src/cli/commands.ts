@@ -143,6 +143,7 @@ export const commands: readonly CommandSpec[] = [
       'whydrop explain NOT_SPECIFIED          a drop reason',
       'whydrop explain nf_hook_slow+0xb0      a kernel function that frees packets',
       'whydrop explain TcpExt ListenOverflows',
+      'whydrop explain rp_filter              anything else: the causes that speak of it',
     ],
     run: async (operands, flags) => (await import('./explain.ts')).runExplain(operands, flags),
   },

@@ -10,6 +10,7 @@ import {
   renderReasonPage,
 } from '../render/catalogue-page.ts';
 import { renderCausePage } from '../render/cause-page.ts';
+import { causesMentioning } from './mentions.ts';
 import { nearest } from './nearest.ts';
 import { findNicStatistics } from './nic-statistics.ts';
 import { print } from './output.ts';
@@ -20,12 +21,15 @@ interface Explained {
   /** Markdown. */
   readonly page: string;
   /** For --json. */
-  readonly entry: { readonly kind: 'cause' | 'reason' | 'function' | 'counter' };
+  readonly entry: {
+    readonly kind: 'cause' | 'reason' | 'function' | 'counter' | 'mentions';
+    readonly [field: string]: unknown;
+  };
 }
 
 /**
  * `whydrop explain NAME…`: a cause, a drop reason, a kernel function or a counter, which may have a space
- * in its name; all of them that are called so.
+ * in its name; all of them that are called so. Of anything else, the causes that speak of it.
  *
  * @returns the exit code
  * @throws UsageError for a name nobody knows, with the nearest
@@ -41,17 +45,30 @@ export async function runExplain(
     ...explainFunction(name),
     ...explainCounters(name),
   ];
-  if (found.length === 0) throw new UsageError(unknown(name));
+  const told = found.length > 0 ? found : mentions(name);
+  if (told.length === 0) throw new UsageError(unknown(name));
   await print(
     json === true
       ? `${JSON.stringify(
-          found.map(({ entry }) => entry),
+          told.map(({ entry }) => entry),
           undefined,
           2,
         )}\n`
-      : found.map(({ page }) => page).join('\n'),
+      : told.map(({ page }) => page).join('\n'),
   );
   return 0;
+}
+
+function mentions(words: string): readonly Explained[] {
+  const causes = causesMentioning(words, rules);
+  if (causes.length === 0) return [];
+  const lines = causes.map(({ id, title }) => `- \`${id}\`: ${title}`);
+  return [
+    {
+      page: `${['These causes speak of it; `whydrop explain ID` tells all of one:', '', ...lines].join('\n')}\n`,
+      entry: { kind: 'mentions', causes: causes.map(({ id, title }) => ({ id, title })) },
+    },
+  ];
 }
 
 function explainCause(name: string): readonly Explained[] {

@@ -189,6 +189,8 @@ describe.concurrent('stdout has the product and nothing else', () => {
     ['rx_queue_3_drops', /^# ethtool rx_queue_3_drops[^]*Driver igb[^]*^- `nic-rx-ring`/m],
     ['udpinerrors', /^# UdpInErrors\n/],
     ['InErrors', /^# UdpInErrors, Udp6InErrors/m],
+    ['rp_filter', /^These causes speak of it[^]*\n\n- `ip-rpfilter`: The reverse-path filter/],
+    ['nf_conntrack: table full, dropping packet', /\n\n- `nf-conntrack-full`: [^\n]*\n$/],
   ])('explain %s', async (name, says) => {
     const { exitCode, stdout, stderr } = await whydrop(['explain', ...name.split(' ')]);
     expect(stdout).toMatch(says);
