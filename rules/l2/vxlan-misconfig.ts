@@ -18,7 +18,7 @@ const NO_REMOTE = {
   locations: ['vxlan_xmit', 'vxlan_xmit_one', 'vxlan_xmit_nh', 'vxlan_mdb_xmit'],
 };
 const UNKNOWN_VNI = {
-  reasons: ['VXLAN_VNI_NOT_FOUND'],
+  reasons: ['VXLAN_VNI_NOT_FOUND', 'NOT_SPECIFIED'],
   locations: ['vxlan_rcv'],
 };
 /** Each has one meaning (include/net/dropreason-core.h, Linux 6.18). */
@@ -38,7 +38,7 @@ export default defineRule({
   explain: {
     see: 'Hosts behind a VXLAN (an overlay network of containers) cannot be reached. `tx dropped` of the VXLAN device rises, or nothing at all.',
     kernel:
-      '`vxlan_xmit` (drivers/net/vxlan/vxlan_core.c) looks up the other end for the destination MAC in its forwarding table. Without an entry, and without a default remote, it drops: `NO_TX_TARGET`, tx_dropped. `vxlan_rcv` drops packets of a network id (VNI) that no device here has, without a counter: `VXLAN_VNI_NOT_FOUND`.',
+      '`vxlan_xmit` (drivers/net/vxlan/vxlan_core.c) looks up the other end for the destination MAC in its forwarding table. Without an entry, and without a default remote, it drops: `NO_TX_TARGET`, tx_dropped. `vxlan_rcv` drops packets of a network id (VNI) that no device here has, without a counter: `VXLAN_VNI_NOT_FOUND` (6.13; before that, no reason is given).',
     confirm:
       '`ip -s -d link show type vxlan` (id, remote, dstport, TX dropped); `bridge fdb show dev INTERFACE` lists the other ends; `tcpdump -ni any udp port 4789 or udp port 8472` shows the VNI that arrives.',
     fix: 'Add the other end: `bridge fdb append 00:00:00:00:00:00 dev INTERFACE dst ADDRESS`. Give both ends the same VNI and port (the standard says 4789, Linux defaults to 8472). If an agent (flannel, Calico, Cilium) keeps the table, look at the agent.',
@@ -119,10 +119,12 @@ function unknownVni(
   capture: DropCapture,
   window: JudgeWindow,
 ): readonly Finding[] {
-  const seen = dropsAt(capture, UNKNOWN_VNI).filter(({ reason }) => reason !== null);
+  const seen = dropsAt(capture, UNKNOWN_VNI);
   const packets = packetsOf(seen);
   if (packets === 0) return [];
-  const claims = [{ reason: UNKNOWN_VNI.reasons, packets }];
+  const claims = claimsAt(UNKNOWN_VNI, { packets });
+  // Linux before 6.13 drops for whatever reason in one place, and does not say for which.
+  const told = packetsOf(seen.filter(({ reason }) => reason === 'VXLAN_VNI_NOT_FOUND')) === packets;
   if (isChatter(packets, window) || onlyToGroups(seen) === true) {
     return [
       {
@@ -138,21 +140,22 @@ function unknownVni(
   return [
     {
       kind: 'cause',
-      confidence: 'certain',
+      confidence: told ? 'certain' : 'possible',
       packets,
       severityAtMost: 'warning',
       scope: {},
       because: [
         {
           source: 'skb:kfree_skb',
-          text: `${packets} VXLAN packets had a network id (VNI) that no device here has`,
+          text: told
+            ? `${packets} VXLAN packets had a network id (VNI) that no device here has`
+            : `${packets} VXLAN packets were refused before a device had them; this kernel does not say why`,
         },
         ...(known.length === 0
           ? []
           : [{ source: 'ip -d link show type vxlan', text: `known here: ${known.join(', ')}` }]),
       ],
-      means:
-        'Another host sends VXLAN packets to this one for a network that is not set up here: the VNI differs at the two ends, or the sender has a wrong tunnel end.',
+      means: `${told ? 'Another' : 'Most often, another'} host sends VXLAN packets to this one for a network that is not set up here: the VNI differs at the two ends, or the sender has a wrong tunnel end.`,
       rulesOut: [],
       fixes: [],
       claims,

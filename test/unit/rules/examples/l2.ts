@@ -211,6 +211,14 @@ export default [
     causeFrom: 26,
   },
   {
+    rule: 'vxlan-misconfig',
+    evidence: (packets) => ({
+      link: links({ vx0: { kind: 'vxlan', vxlanId: 42 } }),
+      drops: dropped('NOT_SPECIFIED', 'vxlan_rcv', packets, on('vb')),
+    }),
+    causeFrom: 26,
+  },
+  {
     rule: 'xdp-drop',
     evidence: (packets) => ({
       link: links({
