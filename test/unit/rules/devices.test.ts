@@ -191,6 +191,11 @@ describe('vxlan-misconfig', () => {
     expect(cause?.because[1]?.text).toContain('42 (vx0)');
   });
 
+  test('before 6.13 the kernel does not say why: possibly a foreign network id', () => {
+    const untold = capture([drop('NOT_SPECIFIED', 'vxlan_rcv', 100)]);
+    expect(judge({}, untold)).toMatchObject([{ confidence: 'possible', packets: 100 }]);
+  });
+
   test('a foreign network id is not laid at the door of a namespace without VXLAN', () => {
     const link = links({ eth0: {} });
     expect(vxlan.judge({ link, drops: capture([stranger]) }, foreign)).toEqual([]);
@@ -464,6 +469,29 @@ describe('bridge-loop-or-bad-mac', () => {
     expect(judge('LOCAL_MAC', 30n)).toMatchObject([{ packets: 30 }]);
     expect(judge('LOCAL_MAC', 0n)).toEqual([]);
     expect(judge('OTHERHOST')).toEqual([]);
+  });
+
+  const atDoor = (portState: string, drops: readonly DropCount[]) =>
+    loop.judge(
+      {
+        link: links({ p0: port({ rxPackets: 200n, portState }) }),
+        drops: capture(drops),
+        kernelLog: undefined,
+      },
+      foreign,
+    );
+  const refused = drop('NOT_SPECIFIED', 'br_handle_frame', 100);
+
+  test('before 6.13: what a port that forwards drops without a reason is possibly one', () => {
+    expect(atDoor('forwarding', [on('p0', refused)])).toMatchObject([
+      { confidence: 'possible', packets: 100, scope: { interface: 'p0' } },
+    ]);
+  });
+
+  test('not what a closed port drops there, nor pause frames, nor frames of unknown ports', () => {
+    expect(atDoor('blocking', [on('p0', refused)])).toEqual([]);
+    expect(atDoor('forwarding', [on('p0', { ...refused, protocol: 0x8808 })])).toEqual([]);
+    expect(atDoor('forwarding', [on('p1', refused), refused])).toEqual([]);
   });
 });
 

@@ -160,6 +160,14 @@ export default [
   },
   {
     rule: 'bridge-loop-or-bad-mac',
+    evidence: (frames) => ({
+      link: bridge({}),
+      drops: dropped('NOT_SPECIFIED', 'br_handle_frame', frames, on('port0')),
+    }),
+    causeFrom: 1,
+  },
+  {
+    rule: 'bridge-loop-or-bad-mac',
     evidence: (times) => ({ 'kernel-log': kernelSays('own-address', times) }),
     causeFrom: 1,
     clear: 3,
