@@ -1,12 +1,13 @@
+import drops from '../../checks/drops.ts';
 import kernelLog from '../../checks/kernel-log.ts';
 import link, { type Link } from '../../checks/link.ts';
 import qdisc from '../../checks/qdisc.ts';
 import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { kernelSaid } from '../kernel-messages.ts';
-import { withoutReasons } from '../benign.ts';
 import { isChatter } from '../l2/chatter.ts';
 import { queueRises } from '../qdisc/queue-rises.ts';
+import { notSent, type NotSent } from '../qdisc/without-link.ts';
 
 /** Down and up again. A link that only came up, or only went down, is no flap. */
 const CHANGES = 2;
@@ -15,12 +16,12 @@ export default defineRule({
   id: 'nic-link-flap',
   title: 'A link goes down and up',
   needs: { link },
-  wants: { qdisc, kernelLog },
+  wants: { drops, qdisc, kernelLog },
   reviewed: '2026-11-22',
   explain: {
     see: 'Connections stall for seconds. The kernel log says `Link is Down` and `Link is Up`; `carrier_changes` of the interface rises.',
     kernel:
-      'While there is no carrier the kernel puts the discipline `noop` in the place of the queue (net/sched/sch_generic.c dev_deactivate), which drops everything: `QDISC_DROP` at `__dev_queue_xmit`, counted in `tx_dropped`. What the other end sends meanwhile is lost without a trace here.',
+      'While there is no carrier the kernel puts the discipline `noop` in the place of the queue (net/sched/sch_generic.c dev_deactivate), which drops everything: `QDISC_DROP` at `__dev_queue_xmit`, counted in `tx_dropped` (not by Linux 6.1). What the other end sends meanwhile is lost without a trace here.',
     confirm:
       '`cat /sys/class/net/INTERFACE/carrier_changes` twice; `ip monitor link`; `journalctl -k | grep -i "link is"`.',
     fix: 'Cable, transceiver or switch port; autonegotiation at both ends; energy saving off (`ethtool --set-eee INTERFACE eee off`); newer driver or firmware. For a virtual link: find what restarts its other end.',
@@ -28,7 +29,7 @@ export default defineRule({
       'Once, when somebody restarts the interface or changes its rings, queues or MTU: most drivers take the link down for that.',
     references: ['net/sched/link_watch.c linkwatch_do_dev (Linux 6.18)'],
   },
-  judge({ link, qdisc, kernelLog }, window) {
+  judge({ link, drops, qdisc, kernelLog }, window) {
     const queued = new Set(
       (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
     );
@@ -39,7 +40,8 @@ export default defineRule({
       if (changes < CHANGES) return [];
       // Without a link at the end, link-down-tx counts them; a queue that dropped has a cause of its own.
       const steady = last.operstate === 'up' && !queued.has(name);
-      const packets = steady ? rise(first.txDropped, last.txDropped) : 0;
+      const lost = steady ? notSent({ name, before: first, now: last }, drops) : undefined;
+      const packets = lost?.packets ?? 0;
       // The ends of virtual links are made and moved all the time.
       if (last.kind !== undefined && isChatter(packets, window)) return [];
       return finding({
@@ -47,7 +49,7 @@ export default defineRule({
         first,
         last,
         changes,
-        packets,
+        lost: packets === 0 ? undefined : lost,
         said: kernelSaid(kernelLog, 'link-down', name),
       });
     });
@@ -64,11 +66,13 @@ interface Flap {
   readonly first: Link;
   readonly last: Link;
   readonly changes: number;
-  readonly packets: number;
+  /** Undefined: nothing that is known. */
+  readonly lost: NotSent | undefined;
   readonly said: readonly Observation[];
 }
 
-function finding({ name, first, last, changes, packets, said }: Flap): CauseFinding {
+function finding({ name, first, last, changes, lost, said }: Flap): CauseFinding {
+  const packets = lost?.packets ?? 0;
   return {
     kind: 'cause',
     confidence: 'certain',
@@ -85,21 +89,12 @@ function finding({ name, first, last, changes, packets, said }: Flap): CauseFind
         first: String(first.carrierChanges),
         last: String(last.carrierChanges),
       },
-      ...(packets === 0
-        ? []
-        : [
-            {
-              source: `/sys/class/net/${name}/statistics/tx_dropped`,
-              text: `${packets} packets were dropped instead of sent`,
-              first: String(first.txDropped),
-              last: String(last.txDropped),
-            },
-          ]),
+      ...(lost?.because ?? []),
       ...said,
     ],
     means: `The link of ${name} goes down and comes back. Meanwhile all that is sent is dropped, and what the other end sends is lost unseen.`,
     rulesOut:
-      packets === 0
+      lost === undefined
         ? []
         : [{ id: 'qdisc-overlimit', because: `the queue of ${name} counted no drops` }],
     fixes: [
@@ -120,15 +115,6 @@ function finding({ name, first, last, changes, packets, said }: Flap): CauseFind
         ],
       },
     ],
-    claims:
-      packets === 0
-        ? []
-        : [
-            { reason: ['QDISC_DROP', 'DEV_READY'], interface: name, packets },
-            withoutReasons({
-              location: ['__dev_queue_xmit', 'dev_queue_xmit', '__dev_xmit_skb', 'noop_enqueue'],
-              packets,
-            }),
-          ],
+    claims: lost?.claims ?? [],
   };
 }

@@ -7,13 +7,12 @@ import {
   defineRule,
   type BenignFinding,
   type CauseFinding,
-  type Claim,
   type JudgeWindow,
 } from '../../src/model/rule.ts';
-import { withoutReasons } from '../benign.ts';
 import { isChatter } from '../l2/chatter.ts';
 import { onlyToGroups } from '../to-groups.ts';
 import { queueRises } from './queue-rises.ts';
+import { notSent, seenAt, type NotSent, type WithoutLink } from './without-link.ts';
 
 /** Operational states without a carrier (RFC 2863). */
 const WITHOUT_LINK: ReadonlySet<string> = new Set([
@@ -32,7 +31,7 @@ export default defineRule({
   explain: {
     see: 'Nothing answers behind one interface. `ip link` shows `NO-CARRIER` or `state DOWN`; `tx dropped` rises, while `tc -s qdisc` counts no drops.',
     kernel:
-      'While an interface has no carrier the kernel puts the discipline `noop` in the place of its queue (net/sched/sch_generic.c dev_deactivate), which drops everything: `QDISC_DROP` at `__dev_queue_xmit`. Routes through the interface stay, unless `ignore_routes_with_linkdown` is set.',
+      'While an interface has no carrier the kernel puts the discipline `noop` in the place of its queue (net/sched/sch_generic.c dev_deactivate), which drops everything: `QDISC_DROP` at `__dev_queue_xmit`, or at `kfree_skb_list_reason` (6.1, which does not count them). Routes through the interface stay, unless `ignore_routes_with_linkdown` is set.',
     confirm:
       '`ip -s link show INTERFACE` (state, TX dropped); `ethtool INTERFACE` (Link detected); `ip route get DESTINATION` shows that the route leads there.',
     fix: 'Plug in the cable, bring up the other end, or take the interface down (`ip link set INTERFACE down`), so that its routes go. `sysctl -w net.ipv4.conf.INTERFACE.ignore_routes_with_linkdown=1` lets routing avoid a dead link where there is another way.',
@@ -45,12 +44,12 @@ export default defineRule({
       (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
     );
     return [...link.last.interfaces].flatMap(([name, now]) => {
-      const before = link.first.interfaces.get(name);
-      const packets = rise(before?.txDropped, now.txDropped);
       // A link that came back in the window dropped before; one whose queue counted was not without it.
-      if (packets === 0 || !isWithoutLink(now) || queued.has(name)) return [];
-      const dead = { name, packets, before, now };
-      return isOnlyChatter(dead, drops, window) ? chatter(dead) : loss(dead, window);
+      if (!isWithoutLink(now) || queued.has(name)) return [];
+      const dead = { name, before: link.first.interfaces.get(name), now };
+      const lost = notSent(dead, drops);
+      if (lost.packets === 0) return [];
+      return isOnlyChatter(name, lost, drops, window) ? chatter(lost) : loss(dead, lost, window);
     });
   },
 });
@@ -59,22 +58,19 @@ function isWithoutLink({ operstate, up }: Link): boolean {
   return up && WITHOUT_LINK.has(operstate);
 }
 
-interface DeadLink {
-  readonly name: string;
-  readonly packets: number;
-  readonly before: Link | undefined;
-  readonly now: Link;
-}
-
-function chatter({ name, packets }: DeadLink): BenignFinding {
+function chatter({ claims }: NotSent): BenignFinding {
   return {
     kind: 'benign',
     text: 'What interfaces without a link are asked to send now and then: router solicitations, mDNS, DHCP.',
-    claims: claimsOf(name, packets),
+    claims,
   };
 }
 
-function loss({ name, packets, before, now }: DeadLink, window: JudgeWindow): CauseFinding {
+function loss(
+  { name, before, now }: WithoutLink,
+  { packets, because, claims }: NotSent,
+  window: JudgeWindow,
+): CauseFinding {
   const sent = rise(before?.txPackets, now.txPackets);
   return {
     kind: 'cause',
@@ -84,12 +80,7 @@ function loss({ name, packets, before, now }: DeadLink, window: JudgeWindow): Ca
     ...(isChatter(packets, window) ? { severityAtMost: 'notice' as const } : {}),
     scope: { interface: name },
     because: [
-      {
-        source: `/sys/class/net/${name}/statistics/tx_dropped`,
-        text: `packets dropped instead of sent: ${packets}`,
-        first: String(before?.txDropped ?? 0n),
-        last: String(now.txDropped),
-      },
+      ...because,
       {
         source: `/sys/class/net/${name}/operstate`,
         text: `${name} is up, but its link is ${now.operstate}`,
@@ -113,18 +104,8 @@ function loss({ name, packets, before, now }: DeadLink, window: JudgeWindow): Ca
         ],
       },
     ],
-    claims: claimsOf(name, packets),
+    claims,
   };
-}
-
-function claimsOf(name: string, packets: number): readonly Claim[] {
-  return [
-    { reason: ['QDISC_DROP', 'DEV_READY'], interface: name, packets },
-    withoutReasons({
-      location: ['__dev_queue_xmit', 'dev_queue_xmit', '__dev_xmit_skb', 'noop_enqueue'],
-      packets,
-    }),
-  ];
 }
 
 /**
@@ -132,12 +113,10 @@ function claimsOf(name: string, packets: number): readonly Claim[] {
  * solicitations, mDNS. A bridge without ports, as Docker leaves behind, has no link either.
  */
 function isOnlyChatter(
-  { name, packets }: DeadLink,
+  name: string,
+  { packets }: NotSent,
   capture: DropCapture | undefined,
   window: JudgeWindow,
 ): boolean {
-  const refused = (capture?.drops ?? []).filter(
-    ({ reason, details }) => reason === 'QDISC_DROP' && details?.interface === name,
-  );
-  return onlyToGroups(refused) ?? isChatter(packets, window);
+  return onlyToGroups(seenAt(name, capture)) ?? isChatter(packets, window);
 }

@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest';
 import type { Link } from '../../../checks/link.ts';
 import rule from '../../../rules/nic/nic-link-flap.ts';
-import { causesOf, linkOf, sampled, window } from './evidence.ts';
+import type { DropCapture } from '../../../src/model/drops.ts';
+import { causesOf, detailsOf, dropped, linkOf, sampled, window } from './evidence.ts';
 
-function judge(first: Partial<Link>, last: Partial<Link>) {
+function judge(first: Partial<Link>, last: Partial<Link>, drops?: DropCapture) {
   const links = (link: Partial<Link>) => ({
     interfaces: new Map([['eth0', linkOf({ carrierChanges: 5n, txDropped: 7n, ...link })]]),
   });
   const evidence = {
     link: sampled(links(first), links(last)),
+    drops,
     qdisc: undefined,
     kernelLog: undefined,
   };
@@ -24,6 +26,18 @@ test('down and up again, with packets lost meanwhile', () => {
     scope: { interface: 'eth0' },
     claims: [{ reason: ['QDISC_DROP', 'DEV_READY'], interface: 'eth0', packets: 100 }, {}],
   });
+});
+
+test('Linux 6.1 does not count them: the drops tell', () => {
+  const drops = dropped(
+    'QDISC_DROP',
+    'kfree_skb_list_reason',
+    90,
+    detailsOf({ interface: 'eth0' }),
+  );
+  expect(judge({}, { carrierChanges: 7n }, drops)).toMatchObject([
+    { packets: 90, because: [{}, { source: 'skb:kfree_skb' }] },
+  ]);
 });
 
 test('a card that lost nothing known: still a flap', () => {
@@ -80,6 +94,7 @@ test('a queue that dropped by itself is another cause', () => {
   });
   const evidence = {
     link: sampled(links(1n, 0n), links(3n, 100n)),
+    drops: undefined,
     qdisc: sampled(queue(0n), queue(90n)),
     kernelLog: undefined,
   };

@@ -3,7 +3,7 @@ import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
 import linkDown from '../../../rules/qdisc/link-down-tx.ts';
 import overlimit from '../../../rules/qdisc/qdisc-overlimit.ts';
 import type { Sampled } from '../../../src/model/check.ts';
-import type { DropCapture } from '../../../src/model/drops.ts';
+import { packetsOf, type DropCapture } from '../../../src/model/drops.ts';
 import { causesOf, linkOf, sampled, window } from './evidence.ts';
 
 function queue(of: Partial<Qdisc>): Qdisc {
@@ -215,6 +215,17 @@ describe('link-down-tx', () => {
   test('its queue counted drops: there was a link, and the queue was full', () => {
     const qdisc = rising([{ device: 'eth1' }, { dropped: 100n }]);
     expect(deadLink({}, { qdisc })).toEqual([]);
+  });
+
+  test('Linux 6.1 does not count them: the drops tell', () => {
+    const drops = queryTo('10.0.0.2');
+    const [cause] = deadLink({ dropped: 0n }, { drops });
+    expect(cause).toMatchObject({
+      confidence: 'certain',
+      packets: packetsOf(drops.drops),
+      because: [{ source: 'skb:kfree_skb' }, {}],
+    });
+    expect(deadLink({ dropped: 0n }, { drops: queryTo('224.0.0.251') })).toEqual([]);
   });
 
   test('a link that worked in the window: likely', () => {
