@@ -1,4 +1,4 @@
-import type { DropCount } from '../src/model/drops.ts';
+import type { DropCount, DropFlow } from '../src/model/drops.ts';
 
 /**
  * Whether all that the capture saw of these was for a group or for everybody: chatter nobody waits for.
@@ -6,7 +6,11 @@ import type { DropCount } from '../src/model/drops.ts';
  */
 export function onlyToGroups(drops: readonly DropCount[]): boolean | undefined {
   const flows = drops.flatMap(({ details }) => details?.topFlows ?? []);
-  return flows.length === 0 ? undefined : flows.every(({ destination }) => GROUP.test(destination));
+  return flows.length === 0 ? undefined : flows.every((flow) => isToGroup(flow));
+}
+
+export function isToGroup({ destination }: DropFlow): boolean {
+  return GROUP.test(destination);
 }
 
 /** IPv4 and IPv6 multicast, broadcast, and MAC addresses of groups (an odd first byte). */

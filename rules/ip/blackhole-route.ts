@@ -25,7 +25,7 @@ export default defineRule({
   title: 'A route or rule says to drop packets',
   needs: { drops, snmp },
   wants: { routes, lookups },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'One destination cannot be reached through this host; no counter of nstat moves. Programs of the host itself get "Invalid argument" (blackhole), "No route to host" (unreachable) or "Permission denied" (prohibit).',
     kernel:

@@ -27,7 +27,7 @@ export default defineRule({
   title: 'Packets for other hosts reach one that does not forward',
   needs: { snmp, sysctl },
   wants: { drops, link, firewall },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Containers, virtual machines or VPN clients behind this host do not reach the outside, often since a `sysctl` reload; `Ip InAddrErrors` rises.',
     kernel:

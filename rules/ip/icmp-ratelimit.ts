@@ -20,7 +20,7 @@ export default defineRule({
     'nf-rule-drop',
     'ip-unknown-proto',
   ],
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'traceroute shows stars for this host, and some senders wait for a timeout instead of hearing "unreachable" at once. `Icmp OutRateLimitGlobal` or `OutRateLimitHost` rises.',
     kernel:

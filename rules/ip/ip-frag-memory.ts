@@ -22,7 +22,7 @@ export default defineRule({
   title: 'The memory for IP fragments is full',
   needs: { snmp, fragments },
   wants: { drops },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Big UDP messages are lost under load; `Ip ReasmFails` rises much faster than `Ip ReasmTimeout`.',
     kernel:

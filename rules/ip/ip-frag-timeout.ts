@@ -14,7 +14,7 @@ export default defineRule({
   title: 'Datagrams are given up because fragments of them are missing',
   needs: { snmp },
   wants: { drops },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Big UDP messages (DNS with DNSSEC, NFS, RADIUS, SIP, tunnels) are lost, small ones pass; `Ip ReasmTimeout` rises.',
     kernel:

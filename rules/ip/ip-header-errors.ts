@@ -20,7 +20,7 @@ export default defineRule({
   title: 'Packets arrive with a damaged IP or ICMP header',
   needs: { snmp },
   wants: { drops },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: '`Ip InHdrErrors`, `IpExt InCsumErrors`, `IpExt InTruncatedPkts` or `Icmp InCsumErrors` rises.',
     kernel:

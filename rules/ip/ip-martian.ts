@@ -24,7 +24,7 @@ export default defineRule({
   title: 'Packets arrive with addresses that cannot be',
   needs: { drops, snmp },
   wants: { kernelLog },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Packets that tcpdump shows reach no program. With `log_martians` on, the kernel log says `martian source` or `martian destination`. No counter of nstat moves.',
     kernel:

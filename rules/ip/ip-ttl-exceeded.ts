@@ -15,7 +15,7 @@ export default defineRule({
   title: 'Packets run out of hops on this router',
   needs: { snmp },
   wants: { drops, lookups },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: '`Ip InHdrErrors` and `Icmp OutTimeExcds` rise on a router. Some destinations cannot be reached, and links carry far more than is sent.',
     kernel:

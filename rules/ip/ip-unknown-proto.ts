@@ -32,7 +32,7 @@ export default defineRule({
   title: 'Packets of an IP protocol that nothing here handles',
   needs: { snmp },
   wants: { drops },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'A tunnel, IPsec or SCTP gets no answer; `Ip InUnknownProtos` rises. The sender gets ICMP "protocol unreachable".',
     kernel:

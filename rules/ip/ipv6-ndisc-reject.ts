@@ -16,7 +16,7 @@ export default defineRule({
   id: 'ipv6-ndisc-reject',
   title: 'IPv6 neighbour discovery messages are refused as not genuine',
   needs: { drops, snmp },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'IPv6 neighbours or routers are not found, or somebody tries to forge them.',
     kernel:

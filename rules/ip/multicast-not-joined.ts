@@ -1,9 +1,11 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
 import { rise } from '../../src/model/counter.ts';
-import { EtherType } from '../../src/model/drops.ts';
-import { defineRule } from '../../src/model/rule.ts';
+import { EtherType, packetsOf, type DropCapture } from '../../src/model/drops.ts';
+import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { unspecified, withoutReasons } from '../benign.ts';
+import { isToGroup } from '../to-groups.ts';
+import { dropsOf } from './evidence.ts';
 
 /** Groups that nobody joined, and memberships of others (IGMP, MLD). */
 const NOT_JOINED = [
@@ -20,6 +22,13 @@ const NO_LISTENER = [
   '__udp4_lib_mcast_deliver',
   '__udp6_lib_mcast_deliver',
 ];
+
+/** Of IPv4 groups. Before 6.14 that is where packets with an impossible or a stolen address end as well. */
+const NO_ROUTE = {
+  reason: 'NOT_SPECIFIED',
+  location: 'ip_rcv_finish_core',
+  protocol: EtherType.IPv4,
+} as const;
 
 export default defineRule({
   id: 'multicast-not-joined',
@@ -41,7 +50,7 @@ export default defineRule({
       'net/ipv4/udp.c __udp4_lib_mcast_deliver (Linux 6.18)',
     ],
   },
-  judge({ snmp: { first, last } }) {
+  judge({ snmp: { first, last }, drops }) {
     const ignored = ['Udp.IgnoredMulti', 'Udp6.IgnoredMulti'].reduce(
       (sum, name) => sum + rise(first.counters.get(name), last.counters.get(name)),
       0,
@@ -53,7 +62,7 @@ export default defineRule({
         claims: [
           ...unspecified({ location: NOT_JOINED }),
           // Without reasons that is where the reverse-path filter drops as well: not claimed.
-          { reason: 'NOT_SPECIFIED', location: 'ip_rcv_finish_core', protocol: EtherType.IPv4 },
+          ...withoutRoute(drops),
           { reason: 'NOT_SPECIFIED', location: NO_LISTENER },
           // Without reasons, closed ports and bad checksums end there as well.
           withoutReasons({ location: NO_LISTENER, packets: ignored }),
@@ -62,3 +71,19 @@ export default defineRule({
     ];
   },
 });
+
+/** Only what was for groups, where the capture tells whom packets were for. */
+function withoutRoute(capture: DropCapture | undefined): readonly Claim[] {
+  const { reason, location, protocol } = NO_ROUTE;
+  const drops = dropsOf(capture, { reasons: [reason], locations: [location], protocol });
+  if (drops.every(({ details }) => details === undefined)) return [NO_ROUTE];
+  return drops.map(({ packets, details }) => {
+    const toOne = packetsOf((details?.topFlows ?? []).filter((flow) => !isToGroup(flow)));
+    const name = details?.interface ?? undefined;
+    return {
+      ...NO_ROUTE,
+      ...(name !== undefined && { interface: name }),
+      packets: Math.max(0, packets - toOne),
+    };
+  });
+}

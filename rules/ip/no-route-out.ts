@@ -18,7 +18,7 @@ export default defineRule({
   wants: { drops, routes, lookups },
   // Not of a link that is down: the kernel keeps routes there, or nothing would be sent to it.
   consequenceOf: ['nic-link-flap'],
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Programs say "Network is unreachable" (ENETUNREACH); `Ip OutNoRoutes` or `Ip6 OutNoRoutes` rises.',
     kernel:

@@ -1,13 +1,16 @@
 import drops from '../../checks/drops.ts';
 import kernelLog from '../../checks/kernel-log.ts';
 import link from '../../checks/link.ts';
+import lookups, { type Lookups } from '../../checks/lookups.ts';
 import snmp from '../../checks/snmp.ts';
-import type { DropCount } from '../../src/model/drops.ts';
-import { defineRule } from '../../src/model/rule.ts';
+import { packetsOf, type DropCapture, type DropCount } from '../../src/model/drops.ts';
+import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { toldByLog } from '../kernel-messages.ts';
 import { areStray, diedHere, dropsOf, knownByDrops, receivedPackets, seen } from './evidence.ts';
 
 const REASON = 'IP_LOCAL_SOURCE';
+/** Where it is done before 6.14, without a reason. */
+const UNNAMED = { reason: 'NOT_SPECIFIED', location: 'ip_rcv_finish_core' } as const;
 const SOURCE_MAC = { from: 6, to: 12 };
 const DUPLICATE =
   'Another machine already had the IPv6 address that this interface was to get, so the kernel does not use it here.';
@@ -16,8 +19,8 @@ export default defineRule({
   id: 'own-source-address',
   title: 'Packets arrive that carry an address of this host as their source',
   needs: { drops, snmp },
-  wants: { link, kernelLog },
-  reviewed: '2026-11-23',
+  wants: { link, kernelLog, lookups },
+  reviewed: '2026-11-22',
   explain: {
     see: 'Connections to this host break now and then, or its own packets come back to it. The kernel log may say `martian source` with this host’s address.',
     kernel:
@@ -28,8 +31,10 @@ export default defineRule({
     normal: 'One or two when a bridge or bond starts.',
     references: ['net/ipv4/fib_frontend.c __fib_validate_source (Linux 6.18)'],
   },
-  judge({ drops, snmp, link, kernelLog }, window) {
-    const events = dropsOf(drops, { reasons: [REASON] });
+  judge({ drops, snmp, link, kernelLog, lookups }, window) {
+    const named = dropsOf(drops, { reasons: [REASON] });
+    const unnamed = fromOwnAddress(drops, lookups);
+    const events = [...named, ...unnamed];
     const packets = diedHere(events, snmp, window);
     const duplicates =
       link === undefined
@@ -51,7 +56,9 @@ export default defineRule({
         severityAtMost: areStray(packets, window) ? 'notice' : knownByDrops(window).most,
         scope: {},
         because: [
-          ...seen(packets, `with the reason ${REASON}`),
+          ...(unnamed.length === 0
+            ? seen(packets, `with the reason ${REASON}`)
+            : seen(packets, 'of packets from an address of this host, says ip route get SOURCE')),
           ...(known
             ? [
                 {
@@ -87,12 +94,35 @@ export default defineRule({
             ],
           },
         ],
-        claims: [{ reason: REASON, packets }],
+        claims: [
+          { reason: REASON, packets },
+          ...unnamed.map(({ packets, details }): Claim => {
+            const name = details?.interface ?? undefined;
+            return { ...UNNAMED, ...(name !== undefined && { interface: name }), packets };
+          }),
+        ],
       },
       ...duplicates,
     ];
   },
 });
+
+/** Those without a reason whose source the kernel would route to itself, with their flows only. */
+function fromOwnAddress(capture: DropCapture, lookups: Lookups | undefined): readonly DropCount[] {
+  const own = new Set(
+    (lookups?.answers ?? [])
+      .filter(({ wayBack }) => wayBack?.answer.kind === 'route' && wayBack.answer.local)
+      .map(({ source }) => source),
+  );
+  const { reason, location } = UNNAMED;
+  return dropsOf(capture, { reasons: [reason], locations: [location] }).flatMap((drop) => {
+    const { details } = drop;
+    const topFlows = (details?.topFlows ?? []).filter(({ source }) => own.has(source));
+    if (details === undefined || topFlows.length === 0) return [];
+    const packets = Math.min(drop.packets, packetsOf(topFlows));
+    return [{ ...drop, packets, details: { ...details, topFlows } }];
+  });
+}
 
 /** Hardware addresses the packets came from, of those the capture kept. */
 function sendersOf(events: readonly DropCount[]): readonly string[] {

@@ -26,7 +26,7 @@ export default defineRule({
   consequenceOf: ['bridge-no-target', 'veth-peer'],
   needs: { snmp },
   wants: { drops },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Small packets pass, big ones do not: SSH connects, but `ls` hangs; TLS handshakes stall; big DNS answers are lost. On the router `Ip FragFails` rises.',
     kernel:

@@ -17,7 +17,7 @@ export default defineRule({
   id: 'unicast-in-l2-multicast',
   title: 'Packets for this host in broadcast or multicast frames are refused',
   needs: { drops, snmp },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'One peer, often a load balancer in multicast mode, cannot reach this host, though tcpdump shows its packets.',
     kernel:

@@ -76,7 +76,7 @@ export default defineRule({
   title: 'IPsec refuses packets',
   needs: { xfrm, snmp },
   wants: { drops },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Traffic between two sites or hosts stops, often one way, or after a rekey; programs get "Operation not permitted". A counter of `/proc/net/xfrm_stat` rises.',
     kernel:

@@ -11,7 +11,7 @@ export default defineRule({
   title: 'A tc filter or BPF program drops packets on their way out',
   needs: { drops, snmp },
   wants: { qdisc, programs },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Programs get "No buffer space available" or "Operation not permitted", or nothing at all; packets do not reach the wire, and tcpdump on this interface does not show them.',
     kernel:

@@ -11,7 +11,7 @@ export default defineRule({
   title: 'A tc filter or BPF program drops packets that come in',
   needs: { drops, snmp },
   wants: { qdisc, programs },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'tcpdump shows the packets, the firewall and the programs do not get them; no counter of IP moves.',
     kernel:

@@ -25,7 +25,7 @@ export default defineRule({
   title: 'An XDP program drops packets',
   needs: { link },
   wants: { drops, ethtool, programs },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Packets that arrive at the card reach neither tcpdump nor the firewall; no counter of IP moves.',
     kernel:

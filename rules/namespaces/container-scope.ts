@@ -11,7 +11,7 @@ export default defineRule({
   id: 'container-scope',
   title: 'Packets are lost in other network namespaces of this machine',
   needs: { drops },
-  reviewed: '2026-11-24',
+  reviewed: '2026-11-22',
   explain: {
     see: 'A container, pod or service loses packets, and no counter of the host moves.',
     kernel:

@@ -8,7 +8,7 @@ export default defineRule({
   id: 'arp-conflict-or-flux',
   title: 'Several interfaces are in one subnet and answer ARP for each other',
   needs: { subnets },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Peers see the hardware address of this host change; connections stall for a while; switches log an address that moves between ports.',
     kernel:

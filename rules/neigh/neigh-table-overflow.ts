@@ -56,7 +56,7 @@ export default defineRule({
   title: 'The neighbour (ARP) table is full',
   needs: { neighbours, snmp },
   wants: { drops, sysctl, kernelLog },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Hosts of the own network become unreachable at random; the kernel log says `neighbour: arp_cache: neighbor table overflow!`. Seen on big flat networks and on Kubernetes nodes.',
     kernel:

@@ -36,7 +36,7 @@ export default defineRule({
   needs: { drops, snmp },
   wants: { neighbours },
   consequenceOf: ['link-down-tx', 'nic-link-flap', 'vlan-no-device', 'bridge-stp-blocked'],
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: '"No route to host" (EHOSTUNREACH), `Destination Host Unreachable` from one’s own address, connections to one subnet or behind one gateway fail.',
     kernel:

@@ -29,7 +29,7 @@ export default defineRule({
   title: 'The firewall for IP packets drops frames between two ports of a bridge',
   needs: { drops, link, sysctl },
   wants: { firewall, snmp },
-  reviewed: '2026-11-24',
+  reviewed: '2026-11-22',
   explain: {
     see: 'Virtual machines or containers on one bridge cannot reach each other, often since Docker was installed. ARP works, and nothing is routed.',
     kernel:
@@ -51,6 +51,7 @@ export default defineRule({
     const suspects = [...refusals.counted, ...refusals.uncounted].filter((one) =>
       meetsBridged(one),
     );
+    if (suspects.length === 0 && firewall?.last.unseen.length === 0) return [];
     const [first] = suspects;
     const only = suspects.length === 1 ? first : undefined;
     const received = receivedBy(bridgePorts(link));

@@ -52,11 +52,14 @@ export function bridgedRefusals(
   if (refused.drops.some(({ details }) => details !== undefined)) {
     const atPorts = refused.drops.flatMap((drop) => {
       const name = drop.details?.interface ?? '';
-      return ports.includes(name) ? [{ name, packets: drop.packets }] : [];
+      return ports.includes(name)
+        ? [{ name, packets: drop.packets, edgePackets: drop.edgePackets }]
+        : [];
     });
-    const frames = atPorts.reduce((sum, { packets }) => sum + packets, 0);
+    const frames = packetsOf(atPorts);
+    const atEdges = atPorts.reduce((sum, { edgePackets }) => sum + edgePackets, 0);
     return {
-      packets: ofIp(frames, refused.packets - frames, refusals),
+      packets: ofIp({ frames, atEdges }, refused.packets - frames, refusals),
       ports: [...new Set(atPorts.map(({ name }) => name))],
     };
   }
@@ -72,9 +75,14 @@ export function bridgedRefusals(
  * Rules of the bridge itself drop at the same place. Where one of them does not count, only the counters of the others
  * tell, as far as no other drop accounts for them.
  */
-function ofIp(frames: number, otherDrops: number, refusals: Refusals): number {
+function ofIp(
+  { frames, atEdges }: { readonly frames: number; readonly atEdges: number },
+  otherDrops: number,
+  refusals: Refusals,
+): number {
   const counted = packetsOf(refusals.counted.filter((refuser) => isOfBridge(refuser)));
-  const left = Math.max(0, frames - counted);
+  // Those at the edges of the window the rules of the bridge may have counted before or after it.
+  const left = Math.max(0, frames - counted - (counted > 0 ? atEdges : 0));
   return refusals.uncounted.some((refuser) => isOfBridge(refuser))
     ? Math.min(left, Math.max(0, countedAtForward(refusals) - otherDrops))
     : left;

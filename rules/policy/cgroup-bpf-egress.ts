@@ -14,7 +14,7 @@ export default defineRule({
   title: 'A BPF program of a control group forbids what a service sends',
   needs: { drops, snmp },
   wants: { programs },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'A service or container cannot reach something, its programs get "Operation not permitted" (EPERM), and no firewall rule counts.',
     kernel:

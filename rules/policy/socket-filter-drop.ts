@@ -22,7 +22,7 @@ export default defineRule({
   title: 'A filter on a socket, or on its control group, refuses packets',
   needs: { drops, snmp },
   wants: { programs },
-  reviewed: '2026-11-23',
+  reviewed: '2026-11-22',
   explain: {
     see: 'tcpdump sees the packets arrive, the firewall lets them pass, and the program does not get them.',
     kernel:

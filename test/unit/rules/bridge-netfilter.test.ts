@@ -143,6 +143,17 @@ test('a policy that does not count: the capture alone tells', () => {
   expect(bridged).toMatchObject([{ confidence: 'certain', packets: 100 }]);
 });
 
+test('look-alike: a rule of the bridge that counted all but those at the edges of the window', () => {
+  const [drop] = refused(100, 'vm2').drops;
+  const drops = { ...refused(100, 'vm2'), drops: drop ? [{ ...drop, edgePackets: 3 }] : [] };
+  expect(judge({ counted: 5, ofBridge: 97, drops }).bridged).toEqual([]);
+  expect(judge({ counted: 5, ofBridge: 90, drops }).bridged).toMatchObject([{ packets: 7 }]);
+});
+
+test('no rule could have: they were refused by something else', () => {
+  expect(judge({ counted: 0, drops: refused(100, 'vm2') }).bridged).toEqual([]);
+});
+
 test.each([
   ['counts them', 100, 0, []],
   ['counts some of them', 40, 60, [60]],

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { Answer, Lookups } from '../../../checks/lookups.ts';
 import ipMartian from '../../../rules/ip/ip-martian.ts';
 import ipv6NdiscReject from '../../../rules/ip/ipv6-ndisc-reject.ts';
+import multicastNotJoined from '../../../rules/ip/multicast-not-joined.ts';
 import ownSourceAddress from '../../../rules/ip/own-source-address.ts';
 import unicastInL2Multicast from '../../../rules/ip/unicast-in-l2-multicast.ts';
 import { severityOf } from '../../../src/engine/rank.ts';
@@ -16,6 +18,7 @@ import {
   window,
   type Counters,
 } from './evidence.ts';
+import { lookupOf, wayOut } from './lookups.ts';
 
 type Drop = Partial<DropCount> & Pick<DropCount, 'packets'>;
 
@@ -30,7 +33,13 @@ const judges: Readonly<
     ipMartian.judge({ drops: capture(drops), snmp: snmpRise(counters), kernelLog: undefined }, at),
   IP_LOCAL_SOURCE: (drops, counters, at) =>
     ownSourceAddress.judge(
-      { drops: capture(drops), snmp: snmpRise(counters), link: undefined, kernelLog: undefined },
+      {
+        drops: capture(drops),
+        snmp: snmpRise(counters),
+        link: undefined,
+        kernelLog: undefined,
+        lookups: undefined,
+      },
       at,
     ),
   UNICAST_IN_L2_MULTICAST: (drops, counters, at) =>
@@ -89,6 +98,56 @@ test('a kernel without that reason: the addresses tell martians from multicast',
   });
 });
 
+describe('before 6.14: no reason for packets from an own address, and multicast ends in the same place', () => {
+  const drops = capture([
+    {
+      reason: 'NOT_SPECIFIED',
+      location: 'ip_rcv_finish_core',
+      packets: 300,
+      ...detailsOf({
+        topFlows: [
+          { source: '10.0.0.2', destination: '10.0.0.99', packets: 180 },
+          { source: '10.0.0.9', destination: '239.1.2.3', packets: 120 },
+        ],
+      }),
+    },
+  ]);
+  const snmp = snmpRise(here);
+  const ofSource = (local: boolean): Lookups => ({
+    answers: [
+      lookupOf({
+        source: '10.0.0.2',
+        wayBack: { command: 'ip route get …', answer: { ...wayOut('lo'), local } as Answer },
+      }),
+    ],
+    policy: new Map(),
+  });
+  const judge = (lookups: Lookups | undefined) =>
+    causesOf(
+      ownSourceAddress.judge(
+        { drops, snmp, link: undefined, kernelLog: undefined, lookups },
+        window,
+      ),
+    );
+
+  test('an own address is one to which the kernel would go by itself', () => {
+    expect(judge(ofSource(true))).toMatchObject([
+      {
+        packets: 180,
+        claims: [{}, { reason: 'NOT_SPECIFIED', location: 'ip_rcv_finish_core', packets: 180 }],
+      },
+    ]);
+    expect(judge(ofSource(false))).toEqual([]);
+    expect(judge(undefined)).toEqual([]);
+  });
+
+  test('only what was for groups is multicast', () => {
+    const [finding] = multicastNotJoined.judge({ snmp, drops }, window);
+    const claims = finding?.claims.filter(({ location }) => location === 'ip_rcv_finish_core');
+    expect(claims).toMatchObject([{ interface: 'eth0', packets: 120 }]);
+  });
+});
+
 test.each([
   ['02aaaaaaaaaa', /Another machine \(hardware address 02:aa:aa:aa:aa:aa\)/],
   ['020000000001', /there is a loop/],
@@ -100,6 +159,12 @@ test.each([
     ...detailsOf({ samples: [{ timeUs: 0, link: 'ethernet', length: 60, bytes }] }),
   };
   const link = linkRise({ eth0: { address: '02:00:00:00:00:01' } });
-  const evidence = { drops: capture([drop]), snmp: snmpRise(here), link, kernelLog: undefined };
+  const evidence = {
+    drops: capture([drop]),
+    snmp: snmpRise(here),
+    link,
+    kernelLog: undefined,
+    lookups: undefined,
+  };
   expect(causesOf(ownSourceAddress.judge(evidence, window))[0]?.means).toMatch(means);
 });
