@@ -15,6 +15,16 @@ const LOCATIONS = [
   'ip6_protocol_deliver_rcu',
 ];
 
+/** Where the modules of tunnels drop what belongs to none of their devices. Nothing counts these. */
+const TUNNELS = [
+  'gre_rcv',
+  'ipip_rcv',
+  'tunnel4_rcv',
+  'tunnel64_rcv',
+  'tunnel6_rcv',
+  'tunnel46_rcv',
+];
+
 /** Protocols that somebody may expect here, and the module that handles each. */
 const EXPECTED: ReadonlyMap<number, { readonly name: string; readonly module: string }> = new Map([
   [2, { name: 'IGMP', module: 'a kernel with CONFIG_IP_MULTICAST' }],

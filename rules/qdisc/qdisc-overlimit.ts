@@ -1,17 +1,12 @@
 import drops from '../../checks/drops.ts';
 import qdisc, { type Qdisc } from '../../checks/qdisc.ts';
-import type { Fix } from '../../src/model/fix.ts';
 import { defineRule, type CauseFinding } from '../../src/model/rule.ts';
 import { unspecified } from '../benign.ts';
+import { fixesFor, shaperOf } from './queue-fixes.ts';
 import { queueRises, type ClassRise, type QueueRise } from './queue-rises.ts';
 
 /** Up to here the loss is how TCP finds the speed of a link that is used to capacity. */
 const PROBING_SHARE = 0.01;
-/** They hold packets back to keep a rate. */
-const SHAPERS: ReadonlySet<string> = new Set(['tbf', 'htb', 'hfsc', 'cake', 'cbq']);
-/** Plain queues, which fq_codel replaces well. */
-const PLAIN: ReadonlySet<string> = new Set(['pfifo', 'bfifo', 'pfifo_fast', 'pfifo_head_drop']);
-
 /** What drops in a queue are called: the last three by kernels of which reasons were refined (6.14). */
 const REASONS = [
   'QDISC_DROP',
@@ -143,12 +138,6 @@ function meaning({ device, root, leaf, class: share }: QueueRise, probing: boole
     : `More is sent through ${device} than the link below takes, and its queue is full.`;
 }
 
-function shaperOf(root: Qdisc, leaf: Qdisc): Qdisc | undefined {
-  return [leaf, root].find(
-    ({ kind, options }) => SHAPERS.has(kind) && (kind !== 'cake' || 'bandwidth' in options),
-  );
-}
-
 /** tc prints bytes a second. */
 function rateOf({ options }: Qdisc): string {
   const rate = options['rate'] ?? options['bandwidth'];
@@ -158,60 +147,4 @@ function rateOf({ options }: Qdisc): string {
 function limitOf({ options }: Qdisc): string {
   const limit = options['limit'];
   return typeof limit === 'number' ? `; the limit is ${limit}` : '';
-}
-
-function fixesFor({ device, root, leaf }: QueueRise): readonly Fix[] {
-  if (leaf.kind === 'netem' || root.kind === 'netem') {
-    return [
-      {
-        id: `remove-netem-${device}`,
-        title: `End the emulation of a bad network on ${device}`,
-        risk: 'disruptive',
-        cost: 'whoever runs the test will miss it',
-        takesEffect: 'at-once',
-        steps: [
-          {
-            kind: 'command',
-            argv: ['tc', 'qdisc', 'del', 'dev', device, 'root'],
-            why: 'removes it',
-          },
-        ],
-      },
-    ];
-  }
-  const shaper = shaperOf(root, leaf);
-  if (shaper !== undefined) {
-    return [
-      {
-        id: `raise-rate-${device}`,
-        title: `Let ${shaper.kind} on ${device} pass more, or send less`,
-        risk: 'disruptive',
-        cost: 'the rate protects whatever is behind it: a slower link, a contract, other users',
-        takesEffect: 'at-once',
-        steps: [
-          {
-            kind: 'manual',
-            text: `Look at the rate first: tc -s qdisc show dev ${device}; tc -s class show dev ${device}. If the link behind it takes more, change it with tc qdisc change (or tc class change) and where it is set up at boot.`,
-          },
-        ],
-      },
-    ];
-  }
-  if (!PLAIN.has(leaf.kind)) return [];
-  return [
-    {
-      id: `fair-queue-${device}`,
-      title: `Share ${device} fairly, with short delays (fq_codel instead of ${leaf.kind})`,
-      risk: 'caution',
-      cost: 'packets in the queue now are lost; a link that is too small stays too small, but one flow does not starve the others',
-      takesEffect: 'at-once',
-      steps: [
-        {
-          kind: 'command',
-          argv: ['tc', 'qdisc', 'replace', 'dev', device, 'root', 'fq_codel'],
-          why: 'replaces the queue; sysctl net.core.default_qdisc does it for new interfaces',
-        },
-      ],
-    },
-  ];
 }

@@ -411,11 +411,13 @@ export const locations: readonly KernelLocation[] = [
   {
     functions: [
       'fq_codel_dequeue',
+      '__fq_codel_dequeue',
       'codel_dequeue*',
       'codel_qdisc_dequeue',
+      '__codel_qdisc_dequeue',
       'pie_*',
       'fq_pie_*',
-      'cake_dequeue',
+      'cake_dequeue*',
       'red_enqueue',
       'choke_enqueue',
     ],

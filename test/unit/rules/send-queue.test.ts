@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Qdisc, Qdiscs } from '../../../checks/qdisc.ts';
+import aqm from '../../../rules/qdisc/qdisc-aqm.ts';
 import linkDown from '../../../rules/qdisc/link-down-tx.ts';
 import overlimit from '../../../rules/qdisc/qdisc-overlimit.ts';
 import type { Sampled } from '../../../src/model/check.ts';
@@ -187,6 +188,53 @@ const queryTo = (destination: string): DropCapture => ({
       },
     },
   ],
+});
+
+describe('qdisc-aqm', () => {
+  const judge = (dropped: bigint, passed: bigint, kind = 'fq_codel') =>
+    causesOf(
+      aqm.judge(
+        { qdisc: rising([{ kind }, { dropped, packets: passed }]), drops: undefined },
+        window,
+      ),
+    );
+
+  test('up to two in a hundred is how TCP learns, more is a line that is too small', () => {
+    expect(judge(100n, 4900n)).toEqual([]);
+    expect(judge(101n, 4899n)).toMatchObject([
+      {
+        confidence: 'certain',
+        packets: 101,
+        traffic: { packets: 5000 },
+        severityAtMost: 'warning',
+        scope: { interface: 'eth0' },
+      },
+    ]);
+  });
+
+  test('a handful is none, whatever the share', () => {
+    expect(judge(25n, 0n)).toEqual([]);
+    expect(judge(26n, 0n)).toHaveLength(1);
+  });
+
+  test('look-alike: a plain queue that is full', () => {
+    expect(judge(400n, 600n, 'pfifo')).toEqual([]);
+  });
+
+  test('below a shaper, its rate is what to look at', () => {
+    const tree = rising(
+      [
+        { kind: 'tbf', handle: '1:' },
+        { dropped: 60n, packets: 40n },
+      ],
+      [
+        { kind: 'fq_codel', handle: '2:', parent: '1:1' },
+        { dropped: 60n, packets: 40n },
+      ],
+    );
+    const [cause] = causesOf(aqm.judge({ qdisc: tree, drops: undefined }, window));
+    expect(cause?.fixes.map(({ id }) => id)).toEqual(['raise-rate-eth0']);
+  });
 });
 
 describe('link-down-tx', () => {

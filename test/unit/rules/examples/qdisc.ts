@@ -1,12 +1,12 @@
 import { detailsOf, dropped, links, sampled } from '../evidence.ts';
 import { type Example, type HostEvidence } from '../example.ts';
 
-function queue(packets: number): HostEvidence['qdisc'] {
+function queue(packets: number, kind = 'pfifo'): HostEvidence['qdisc'] {
   const at = (dropped: number) => ({
     qdiscs: [
       {
         device: 'eth0',
-        kind: 'pfifo',
+        kind,
         handle: '8001:',
         bytes: 0n,
         packets: 1000n,
@@ -38,6 +38,14 @@ export default [
     rule: 'qdisc-aqm',
     evidence: (packets) => ({ drops: dropped('QDISC_CONGESTED', 'codel_dequeue', packets) }),
     causeFrom: 'never',
+  },
+  {
+    rule: 'qdisc-aqm',
+    evidence: (packets) => ({
+      qdisc: queue(packets, 'fq_codel'),
+      drops: dropped('NOT_SPECIFIED', '__fq_codel_dequeue', packets, on('eth0')),
+    }),
+    causeFrom: 26,
   },
   {
     rule: 'link-down-tx',
