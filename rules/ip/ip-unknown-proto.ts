@@ -1,7 +1,9 @@
 import drops from '../../checks/drops.ts';
-import snmp from '../../checks/snmp.ts';
-import { defineRule, type Claim } from '../../src/model/rule.ts';
-import { withoutReasons } from '../benign.ts';
+import snmp, { type Snmp } from '../../checks/snmp.ts';
+import type { Sampled } from '../../src/model/check.ts';
+import { packetsOf, type DropCapture } from '../../src/model/drops.ts';
+import { defineRule, type Claim, type Finding, type JudgeWindow } from '../../src/model/rule.ts';
+import { unspecified, withoutReasons } from '../benign.ts';
 import { areStray, dropsOf, receivedPackets, strays } from './evidence.ts';
 import { observedRises, rises } from '../protocol-counters.ts';
 
@@ -46,7 +48,7 @@ export default defineRule({
   explain: {
     see: 'A tunnel, IPsec or SCTP gets no answer; `Ip InUnknownProtos` rises. The sender gets ICMP "protocol unreachable".',
     kernel:
-      '`ip_protocol_deliver_rcu` (net/ipv4/ip_input.c) finds no handler for the protocol number of a packet for this host: `IP_NOPROTO`. IPv6: `ip6_protocol_deliver_rcu`. A handler comes with its module: ip_gre, esp4, sctp … Raw sockets get a copy whatever happens, and then it is no drop.',
+      '`ip_protocol_deliver_rcu` (net/ipv4/ip_input.c) finds no handler for the protocol number of a packet for this host: `IP_NOPROTO`. IPv6: `ip6_protocol_deliver_rcu`. A handler comes with its module: ip_gre, esp4, sctp … Raw sockets get a copy whatever happens, and then it is no drop. A handler that has no tunnel for a packet drops it without a counter (`gre_rcv`, `tunnel4_rcv`).',
     confirm:
       '`nstat -az IpInUnknownProtos Ip6InUnknownProtos`; `tcpdump -ni any "not tcp and not udp and not icmp and not icmp6 and not arp"`; `lsmod`.',
     fix: 'If the protocol is wanted: load its module or start the daemon that does it. If not, it does no harm.',
@@ -54,70 +56,129 @@ export default defineRule({
     references: ['net/ipv4/ip_input.c ip_protocol_deliver_rcu (Linux 6.18)'],
   },
   judge({ snmp, drops }, window) {
-    const packets = rises(snmp, COUNTERS);
-    const claims: readonly Claim[] = [
-      { reason: REASON, packets },
-      withoutReasons({ location: LOCATIONS, packets }),
-    ];
-    if (areStray(packets, window)) {
-      return strays('A few packets of IP protocols that nothing here handles.', claims, window);
-    }
-    const numbers = new Set(
-      dropsOf(drops, { reasons: [REASON, null], locations: LOCATIONS }).flatMap(
-        ({ details }) => details?.ipProtocol ?? [],
-      ),
-    );
-    const known = [...numbers].flatMap((number) => EXPECTED.get(number) ?? []);
-    const expected = known.length > 0 && numbers.size <= EXPECTED.size;
-    return [
-      {
-        kind: 'cause',
-        confidence: 'certain',
-        packets,
-        traffic: receivedPackets(snmp),
-        // A scan tries all protocols; a tunnel or IPsec is missed by somebody.
-        severityAtMost: expected ? 'warning' : 'notice',
-        scope: {},
-        because: [
-          ...observedRises(snmp, COUNTERS, 'packets of protocols without a handler'),
-          ...(numbers.size === 0
-            ? []
-            : [
-                {
-                  source: 'skb:kfree_skb',
-                  text: `IP protocols ${[...numbers].map((number) => `${number}${nameOf(number)}`).join(', ')}`,
-                },
-              ]),
-        ],
-        means: expected
-          ? `Somebody sends ${known.map(({ name }) => name).join(', ')} to this host, and no part of its kernel handles that.`
-          : 'Somebody sends packets of IP protocols that no part of this kernel handles. That is a fault only if one of them is wanted here.',
-        rulesOut: [],
-        fixes: expected
-          ? [
-              {
-                id: 'load-handler',
-                title: 'Load what handles the protocol, if it is wanted',
-                risk: 'caution',
-                cost: 'one more protocol that others can reach',
-                takesEffect: 'at-once',
-                steps: [
-                  {
-                    kind: 'manual',
-                    text: known
-                      .map(({ name, module }) => `${name}: needs ${module}`)
-                      .concat('modprobe MODULE, then set up the tunnel or start the daemon.')
-                      .join('. '),
-                  },
-                ],
-              },
-            ]
-          : [],
-        claims,
-      },
-    ];
+    return [...unhandled(snmp, drops, window), ...ofNoTunnel(snmp, drops, window)];
   },
 });
+
+function unhandled(
+  snmp: Sampled<Snmp>,
+  drops: DropCapture | undefined,
+  window: JudgeWindow,
+): readonly Finding[] {
+  const packets = rises(snmp, COUNTERS);
+  const claims: readonly Claim[] = [
+    { reason: REASON, packets },
+    withoutReasons({ location: LOCATIONS, packets }),
+  ];
+  if (areStray(packets, window)) {
+    return strays('A few packets of IP protocols that nothing here handles.', claims, window);
+  }
+  const numbers = new Set(
+    dropsOf(drops, { reasons: [REASON, null], locations: LOCATIONS }).flatMap(
+      ({ details }) => details?.ipProtocol ?? [],
+    ),
+  );
+  const known = [...numbers].flatMap((number) => EXPECTED.get(number) ?? []);
+  const expected = known.length > 0 && numbers.size <= EXPECTED.size;
+  return [
+    {
+      kind: 'cause',
+      confidence: 'certain',
+      packets,
+      traffic: receivedPackets(snmp),
+      // A scan tries all protocols; a tunnel or IPsec is missed by somebody.
+      severityAtMost: expected ? 'warning' : 'notice',
+      scope: {},
+      because: [
+        ...observedRises(snmp, COUNTERS, 'packets of protocols without a handler'),
+        ...(numbers.size === 0
+          ? []
+          : [
+              {
+                source: 'skb:kfree_skb',
+                text: `IP protocols ${[...numbers].map((number) => `${number}${nameOf(number)}`).join(', ')}`,
+              },
+            ]),
+      ],
+      means: expected
+        ? `Somebody sends ${known.map(({ name }) => name).join(', ')} to this host, and no part of its kernel handles that.`
+        : 'Somebody sends packets of IP protocols that no part of this kernel handles. That is a fault only if one of them is wanted here.',
+      rulesOut: [],
+      fixes: expected
+        ? [
+            {
+              id: 'load-handler',
+              title: 'Load what handles the protocol, if it is wanted',
+              risk: 'caution',
+              cost: 'one more protocol that others can reach',
+              takesEffect: 'at-once',
+              steps: [
+                {
+                  kind: 'manual',
+                  text: known
+                    .map(({ name, module }) => `${name}: needs ${module}`)
+                    .concat('modprobe MODULE, then set up the tunnel or start the daemon.')
+                    .join('. '),
+                },
+              ],
+            },
+          ]
+        : [],
+      claims,
+    },
+  ];
+}
+
+/** Their handler is there, but none of its tunnels takes them. Only where the drops are known to be of this namespace. */
+function ofNoTunnel(
+  snmp: Sampled<Snmp>,
+  capture: DropCapture | undefined,
+  window: JudgeWindow,
+): readonly Finding[] {
+  const drops = dropsOf(capture, { reasons: ['NOT_SPECIFIED', null], locations: TUNNELS });
+  const packets = packetsOf(drops);
+  if (packets === 0 || window.severalNetns) return [];
+  const claims = unspecified({ location: TUNNELS, packets });
+  if (areStray(packets, window)) {
+    return strays('A few packets of tunnels that do not end here.', claims, window);
+  }
+  const numbers = new Set(drops.flatMap(({ details }) => details?.ipProtocol ?? []));
+  const names = [...numbers].map((number) => EXPECTED.get(number)?.name ?? `IP protocol ${number}`);
+  return [
+    {
+      kind: 'cause',
+      confidence: 'likely',
+      packets,
+      traffic: receivedPackets(snmp),
+      severityAtMost: 'warning',
+      scope: {},
+      because: [
+        {
+          source: 'skb:kfree_skb',
+          text: `${packets} packets that the handler of their protocol gave to no tunnel`,
+        },
+      ],
+      means: `Somebody sends ${names.length === 0 ? 'packets of a tunnel' : names.join(', ')} to this host, and none of its tunnels takes them: the tunnel is missing, or local address, remote address or key differ at the two ends.`,
+      rulesOut: [],
+      fixes: [
+        {
+          id: 'make-tunnel',
+          title: 'Set up the tunnel, or mend the end that sends',
+          risk: 'disruptive',
+          cost: 'a tunnel to the wrong host lets strangers in',
+          takesEffect: 'at-once',
+          steps: [
+            {
+              kind: 'manual',
+              text: 'Compare both ends: ip -d tunnel show; ip -d link show type gre (ipip, sit). Local and remote are exchanged, the key is the same.',
+            },
+          ],
+        },
+      ],
+      claims,
+    },
+  ];
+}
 
 function nameOf(number: number): string {
   const name = EXPECTED.get(number)?.name;

@@ -4,7 +4,15 @@ import ipTtlExceeded from '../../../rules/ip/ip-ttl-exceeded.ts';
 import ipUnknownProto from '../../../rules/ip/ip-unknown-proto.ts';
 import { severityOf } from '../../../src/engine/rank.ts';
 import type { DropCount } from '../../../src/model/drops.ts';
-import { capture, causesOf, detailsOf, snmpRise, window, type Counters } from './evidence.ts';
+import {
+  capture,
+  causesOf,
+  detailsOf,
+  foreign,
+  snmpRise,
+  window,
+  type Counters,
+} from './evidence.ts';
 
 const traffic = { 'Ip.InReceives': 1000 };
 const expired = { reason: 'IP_INHDR', location: 'ip_forward', packets: 200 };
@@ -119,4 +127,22 @@ test('a window of any length leaves whole packets', () => {
     { ...window, seconds: 1.09 },
   );
   expect(benign?.claims.map(({ packets = 0 }) => packets)).toEqual([5, 0, 5, 0]);
+});
+
+test('a tunnel protocol with a handler, but no tunnel that takes the packets', () => {
+  const drops = capture([
+    {
+      reason: 'NOT_SPECIFIED',
+      location: 'gre_rcv',
+      packets: 200,
+      ...detailsOf({ ipProtocol: 47 }),
+    },
+  ]);
+  const snmp = snmpRise(traffic);
+  const [cause, ...others] = causesOf(ipUnknownProto.judge({ snmp, drops }, window));
+  expect(others).toEqual([]);
+  expect(cause).toMatchObject({ confidence: 'likely', packets: 200, severityAtMost: 'warning' });
+  expect(cause?.means).toMatch(/^Somebody sends GRE to this host, and none of its tunnels takes/);
+  // Where they may be of another namespace nothing tells.
+  expect(causesOf(ipUnknownProto.judge({ snmp, drops }, foreign))).toEqual([]);
 });

@@ -151,6 +151,14 @@ export default [
     causeFrom: MORE_THAN_STRAYS,
   },
   {
+    rule: 'ip-unknown-proto',
+    evidence: (packets) => ({
+      snmp: traffic({}),
+      drops: dropped('NOT_SPECIFIED', 'gre_rcv', packets),
+    }),
+    causeFrom: MORE_THAN_STRAYS,
+  },
+  {
     rule: 'pmtu-blackhole',
     evidence: (packets) => ({
       snmp: traffic({ 'Ip.FragFails': packets }),
