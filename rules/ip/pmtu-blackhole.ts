@@ -1,6 +1,6 @@
 import drops from '../../checks/drops.ts';
 import snmp from '../../checks/snmp.ts';
-import { EtherType, packetsOf, type DropCount } from '../../src/model/drops.ts';
+import { EtherType, IPPROTO_TCP, packetsOf, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { unspecified, withoutReasons } from '../benign.ts';
 import { dropsOf, receivedPackets, strays } from './evidence.ts';
@@ -9,7 +9,6 @@ import { observedRises, rises } from '../protocol-counters.ts';
 const REASON = 'PKT_TOO_BIG';
 /** For IPv6 also what `InTooBigErrors` counts (ip6_forward, Linux 6.18). */
 const COUNTERS = ['Ip.FragFails', 'Ip6.FragFails'];
-const IPPROTO_TCP = 6;
 const FORWARD = ['ip_forward', 'ip6_forward'];
 /** What this host sends itself, tunnels included; no reason is given (Linux 6.18). */
 const OUTPUT = ['ip_fragment', 'ip_do_fragment', 'ip6_fragment'];

@@ -1,5 +1,6 @@
 import drops from '../../checks/drops.ts';
 import qdisc from '../../checks/qdisc.ts';
+import { IPPROTO_TCP, packetsOf, type DropCapture } from '../../src/model/drops.ts';
 import { defineRule, type CauseFinding, type Claim } from '../../src/model/rule.ts';
 import { unspecified } from '../benign.ts';
 import { isChatter } from '../l2/chatter.ts';
@@ -31,7 +32,7 @@ const LOCATIONS = [
 
 export default defineRule({
   id: 'qdisc-aqm',
-  title: 'A queue drops early to keep delays short',
+  title: 'A queue drops what waits too long, to keep delays short',
   needs: {},
   wants: { drops, qdisc },
   reviewed: '2026-11-22',
@@ -45,13 +46,13 @@ export default defineRule({
     normal: 'On every link that is used to capacity.',
     references: ['net/sched/sch_fq_codel.c, include/net/codel_impl.h (Linux 6.18)', 'RFC 8289'],
   },
-  judge({ qdisc }, window) {
+  judge({ qdisc, drops }, window) {
     const heavy = (qdisc === undefined ? [] : queueRises(qdisc)).filter(
       ({ early, passed, dropped }) =>
         early > (passed + dropped) * LEARNING_SHARE && !isChatter(early, window),
     );
     return [
-      ...heavy.map((queue) => congested(queue)),
+      ...heavy.map((queue) => congested(queue, drops)),
       {
         kind: 'benign',
         text: 'Packets that a queue with active management (fq_codel, cake, pie) dropped on purpose: that is how TCP learns the speed of the link.',
@@ -61,7 +62,8 @@ export default defineRule({
   },
 });
 
-function congested(queue: QueueRise): CauseFinding {
+function congested(queue: QueueRise, capture: DropCapture | undefined): CauseFinding {
+  const heedless = isHeedless(queue, capture);
   const { device, leaf, early: packets, passed, dropped, first, last } = queue;
   const offered = passed + dropped;
   const claims: readonly Claim[] = [
@@ -73,7 +75,7 @@ function congested(queue: QueueRise): CauseFinding {
     confidence: 'certain',
     packets,
     traffic: { packets: offered, what: `packets sent through ${device}` },
-    severityAtMost: 'warning',
+    severityAtMost: heedless ? 'warning' : 'notice',
     scope: { interface: device },
     because: [
       {
@@ -87,11 +89,24 @@ function congested(queue: QueueRise): CauseFinding {
         text: `${leaf.queueLength} packets (${leaf.backlogBytes} bytes) wait there now`,
       },
     ],
-    means: `More is sent through ${device} than the line takes, by far: TCP would slow down before so much is dropped, so there are very many connections, or a program that does not heed loss.`,
+    means: heedless
+      ? `More is sent through ${device} than the line takes, and most of what is dropped is not TCP: its senders do not slow down for it.`
+      : `More is sent through ${device} than the line takes: many connections share it, and each is slowed down by dropping.`,
     rulesOut: [
       { id: 'qdisc-overlimit', because: 'the queue was not full: it drops what waits too long' },
     ],
     fixes: fixesFor(queue),
     claims,
   };
+}
+
+/** Most of it is no TCP, which slows down when packets are dropped. Only where the capture tells protocols. */
+function isHeedless({ device }: QueueRise, capture: DropCapture | undefined): boolean {
+  const seen = (capture?.drops ?? []).filter(
+    ({ reason, location, details }) =>
+      details?.interface === device &&
+      (REASONS.includes(reason ?? '') || LOCATIONS.includes(location)),
+  );
+  const ofTcp = seen.filter(({ details }) => details?.ipProtocol === IPPROTO_TCP);
+  return packetsOf(ofTcp) * 2 < packetsOf(seen);
 }

@@ -1,8 +1,12 @@
-import { EtherType, packetsOf, type DropCapture, type DropCount } from '../../src/model/drops.ts';
+import {
+  EtherType,
+  IPPROTO_TCP,
+  packetsOf,
+  type DropCapture,
+  type DropCount,
+} from '../../src/model/drops.ts';
 import { REASONS as ENDS } from './tcp-reset-noise.ts';
 import { REASONS as REPEATED } from './tcp-sequence-noise.ts';
-
-const IPPROTO_TCP = 6;
 
 /** Freed on a drop path, but nothing for which a peer or this host would send again. */
 const NO_LOSS: ReadonlySet<string> = new Set([

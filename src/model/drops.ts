@@ -119,6 +119,9 @@ export const EtherType = {
   None: 0,
 } as const;
 
+/** `ipProtocol` of TCP. */
+export const IPPROTO_TCP = 6;
+
 /** How many they are together. */
 export function packetsOf(parts: readonly { readonly packets: number }[]): number {
   return parts.reduce((sum, { packets }) => sum + packets, 0);

@@ -5,7 +5,7 @@ import linkDown from '../../../rules/qdisc/link-down-tx.ts';
 import overlimit from '../../../rules/qdisc/qdisc-overlimit.ts';
 import type { Sampled } from '../../../src/model/check.ts';
 import { packetsOf, type DropCapture } from '../../../src/model/drops.ts';
-import { causesOf, linkOf, sampled, window } from './evidence.ts';
+import { causesOf, detailsOf, dropped, linkOf, sampled, window } from './evidence.ts';
 
 function queue(of: Partial<Qdisc>): Qdisc {
   return {
@@ -206,10 +206,26 @@ describe('qdisc-aqm', () => {
         confidence: 'certain',
         packets: 101,
         traffic: { packets: 5000 },
-        severityAtMost: 'warning',
+        severityAtMost: 'notice',
         scope: { interface: 'eth0' },
       },
     ]);
+  });
+
+  test.each([
+    [6, 'notice', /many connections/],
+    [17, 'warning', /do not slow down/],
+  ])('IP protocol %i: %s', (ipProtocol, severityAtMost, means) => {
+    const drops = dropped(
+      'NOT_SPECIFIED',
+      '__fq_codel_dequeue',
+      400,
+      detailsOf({ interface: 'eth0', ipProtocol }),
+    );
+    const qdisc = rising([{ kind: 'fq_codel' }, { dropped: 400n, packets: 600n }]);
+    const [cause] = causesOf(aqm.judge({ qdisc, drops }, window));
+    expect(cause).toMatchObject({ severityAtMost });
+    expect(cause?.means).toMatch(means);
   });
 
   test('a handful is none, whatever the share', () => {
