@@ -6,7 +6,8 @@ export default defineBenign({
   reviewed: '2026-11-22',
   text: 'ICMP and neighbour discovery that asked for nothing here, or was answered by other means (a successful ping as root is one of them).',
   claims: [
-    { reason: 'NO_SOCKET', location: ['ping_rcv'] },
+    // Debian's 6.12.117 frees them where it came from.
+    { reason: 'NO_SOCKET', location: ['ping_rcv', 'icmp_rcv', 'icmpv6_rcv'] },
     { reason: 'UNHANDLED_PROTO', location: ['icmp_rcv', 'icmpv6_rcv'] },
     { reason: ['INVALID_PROTO', 'IPV6_NDISC_NS_OTHERHOST'] },
     ...unspecified({
