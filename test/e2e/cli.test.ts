@@ -107,7 +107,7 @@ describe.concurrent('bad usage says what to do and ends with 3', () => {
     ['report --only nonsense', /no such cause; `whydrop list causes`/],
     ['report --ignore rpfilter@eth0', /no such cause; did you mean ip-rpfilter or/],
     ['explain nonsense', /no such cause, drop reason, .*; `whydrop list causes`/],
-    ['explain ListenOverflos', /did you mean ListenOverflows or /],
+    ['explain ListenOverflos', /did you mean ListenOverflows\?/],
     ['explain', /missing required argument 'name'\n.*whydrop explain --help/],
     ['list nonsense', /can list causes, checks, reasons, functions, counters/],
     ['report --netns nonsense', /no network namespace named nonsense; 'ip netns' lists/],
