@@ -41,6 +41,13 @@ export function strays(
   return [{ kind: 'benign', text, claims: claims.map(atLeast) }];
 }
 
+/** For a claim of drops of that interface; of any, where the capture does not tell. */
+export function interfaceOf({ details }: DropCount): Pick<Claim, 'interface'> {
+  return details === undefined || details.interface === null
+    ? {}
+    : { interface: details.interface };
+}
+
 /** Drops as evidence; nothing if none were seen. */
 export function seen(packets: number, what: string): readonly Observation[] {
   return packets === 0 ? [] : [{ source: 'skb:kfree_skb', text: `${packets} drops ${what}` }];

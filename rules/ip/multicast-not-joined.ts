@@ -5,7 +5,7 @@ import { EtherType, packetsOf, type DropCapture } from '../../src/model/drops.ts
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { unspecified, withoutReasons } from '../benign.ts';
 import { isToGroup } from '../to-groups.ts';
-import { dropsOf } from './evidence.ts';
+import { dropsOf, interfaceOf } from './evidence.ts';
 
 /** Groups that nobody joined, and memberships of others (IGMP, MLD). */
 const NOT_JOINED = [
@@ -77,13 +77,8 @@ function withoutRoute(capture: DropCapture | undefined): readonly Claim[] {
   const { reason, location, protocol } = NO_ROUTE;
   const drops = dropsOf(capture, { reasons: [reason], locations: [location], protocol });
   if (drops.every(({ details }) => details === undefined)) return [NO_ROUTE];
-  return drops.map(({ packets, details }) => {
-    const toOne = packetsOf((details?.topFlows ?? []).filter((flow) => !isToGroup(flow)));
-    const name = details?.interface ?? undefined;
-    return {
-      ...NO_ROUTE,
-      ...(name !== undefined && { interface: name }),
-      packets: Math.max(0, packets - toOne),
-    };
+  return drops.map((drop) => {
+    const toOne = packetsOf((drop.details?.topFlows ?? []).filter((flow) => !isToGroup(flow)));
+    return { ...NO_ROUTE, ...interfaceOf(drop), packets: Math.max(0, drop.packets - toOne) };
   });
 }

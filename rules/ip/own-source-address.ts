@@ -6,7 +6,15 @@ import snmp from '../../checks/snmp.ts';
 import { packetsOf, type DropCapture, type DropCount } from '../../src/model/drops.ts';
 import { defineRule, type Claim } from '../../src/model/rule.ts';
 import { toldByLog } from '../kernel-messages.ts';
-import { areStray, diedHere, dropsOf, knownByDrops, receivedPackets, seen } from './evidence.ts';
+import {
+  areStray,
+  diedHere,
+  dropsOf,
+  interfaceOf,
+  knownByDrops,
+  receivedPackets,
+  seen,
+} from './evidence.ts';
 
 const REASON = 'IP_LOCAL_SOURCE';
 /** Where it is done before 6.14, without a reason. */
@@ -96,10 +104,11 @@ export default defineRule({
         ],
         claims: [
           { reason: REASON, packets },
-          ...unnamed.map(({ packets, details }): Claim => {
-            const name = details?.interface ?? undefined;
-            return { ...UNNAMED, ...(name !== undefined && { interface: name }), packets };
-          }),
+          ...unnamed.map((drop): Claim => ({
+            ...UNNAMED,
+            ...interfaceOf(drop),
+            packets: drop.packets,
+          })),
         ],
       },
       ...duplicates,

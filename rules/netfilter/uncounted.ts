@@ -6,6 +6,7 @@ import type { Sysctl } from '../../checks/sysctl.ts';
 import type { Sampled } from '../../src/model/check.ts';
 import type { DropCapture, DropCount } from '../../src/model/drops.ts';
 import type { Claim, JudgeWindow } from '../../src/model/rule.ts';
+import { interfaceOf } from '../ip/evidence.ts';
 import { conntrackRise } from './conntrack-rise.ts';
 import { CALL_KEYS, meetsBridged } from './bridged.ts';
 import { besideIp, closeGaps, fits, ipGaps } from './ip-gaps.ts';
@@ -192,12 +193,13 @@ function takePackets(flows: readonly FlowLeft[], most: number): ReadonlyMap<Drop
   return taken;
 }
 
-function claimOf({ reason, location, protocol, details }: DropCount): Claim {
+function claimOf(drop: DropCount): Claim {
+  const { reason, location, protocol, details } = drop;
   return {
     reason,
     location,
     protocol,
-    ...(details !== undefined && details.interface !== null && { interface: details.interface }),
+    ...interfaceOf(drop),
     ...(details !== undefined && details.ipProtocol !== null && { ipProtocol: details.ipProtocol }),
   };
 }

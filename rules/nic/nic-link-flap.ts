@@ -6,7 +6,7 @@ import { rise } from '../../src/model/counter.ts';
 import { defineRule, type CauseFinding, type Observation } from '../../src/model/rule.ts';
 import { kernelSaid } from '../kernel-messages.ts';
 import { isChatter } from '../l2/chatter.ts';
-import { queueRises } from '../qdisc/queue-rises.ts';
+import { devicesThatDropped } from '../qdisc/queue-rises.ts';
 import { notSent, type NotSent } from '../qdisc/without-link.ts';
 
 /** Down and up again. A link that only came up, or only went down, is no flap. */
@@ -30,9 +30,7 @@ export default defineRule({
     references: ['net/sched/link_watch.c linkwatch_do_dev (Linux 6.18)'],
   },
   judge({ link, drops, qdisc, kernelLog }, window) {
-    const queued = new Set(
-      (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
-    );
+    const queued = devicesThatDropped(qdisc);
     return [...link.last.interfaces].flatMap(([name, last]) => {
       const first = link.first.interfaces.get(name);
       if (first?.ifindex !== last.ifindex || !first.up || !last.up || !hasEnd(last)) return [];

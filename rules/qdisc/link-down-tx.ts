@@ -11,7 +11,7 @@ import {
 } from '../../src/model/rule.ts';
 import { isChatter } from '../l2/chatter.ts';
 import { onlyToGroups } from '../to-groups.ts';
-import { queueRises } from './queue-rises.ts';
+import { devicesThatDropped } from './queue-rises.ts';
 import { notSent, seenAt, type NotSent, type WithoutLink } from './without-link.ts';
 
 /** Operational states without a carrier (RFC 2863). */
@@ -40,9 +40,7 @@ export default defineRule({
     references: ['net/sched/sch_generic.c noop_enqueue, dev_deactivate_many (Linux 6.18)'],
   },
   judge({ link, qdisc, drops }, window) {
-    const queued = new Set(
-      (qdisc === undefined ? [] : queueRises(qdisc)).map(({ device }) => device),
-    );
+    const queued = devicesThatDropped(qdisc);
     return [...link.last.interfaces].flatMap(([name, now]) => {
       // A link that came back in the window dropped before; one whose queue counted was not without it.
       if (!isWithoutLink(now) || queued.has(name)) return [];

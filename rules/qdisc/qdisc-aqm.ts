@@ -7,7 +7,7 @@ import { isChatter } from '../l2/chatter.ts';
 import { fixesFor } from './queue-fixes.ts';
 import { queueRises, type QueueRise } from './queue-rises.ts';
 
-/** Up to here it is how TCP learns the speed of a link; a fiftieth is felt (KNOWLEDGE: one or two in a hundred). */
+/** Up to here it is how TCP learns the speed of a link; a fiftieth is felt. */
 const LEARNING_SHARE = 0.02;
 
 const REASONS = ['QDISC_CONGESTED', 'DUALPI2_STEP_DROP', 'CAKE_FLOOD'];
@@ -47,7 +47,7 @@ export default defineRule({
     references: ['net/sched/sch_fq_codel.c, include/net/codel_impl.h (Linux 6.18)', 'RFC 8289'],
   },
   judge({ qdisc, drops }, window) {
-    const heavy = (qdisc === undefined ? [] : queueRises(qdisc)).filter(
+    const heavy = queueRises(qdisc).filter(
       ({ early, passed, dropped }) =>
         early > (passed + dropped) * LEARNING_SHARE && !isChatter(early, window),
     );

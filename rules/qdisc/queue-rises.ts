@@ -29,8 +29,14 @@ export interface ClassRise extends TcClass {
 /** Hooks for filters that look like queueing disciplines. */
 const HOOKS: ReadonlySet<string> = new Set(['clsact', 'ingress']);
 
-/** Interfaces whose queue dropped packets, the worst first. */
-export function queueRises(qdisc: Sampled<Qdiscs>): readonly QueueRise[] {
+/** Interfaces whose queue dropped packets, by its own counter: there was a link below it. */
+export function devicesThatDropped(qdisc: Sampled<Qdiscs> | undefined): ReadonlySet<string> {
+  return new Set(queueRises(qdisc).map(({ device }) => device));
+}
+
+/** Interfaces whose queue dropped packets, the worst first. None where nobody looked. */
+export function queueRises(qdisc: Sampled<Qdiscs> | undefined): readonly QueueRise[] {
+  if (qdisc === undefined) return [];
   const before = byKey(qdisc.first.qdiscs);
   const risen = qdisc.last.qdiscs
     .filter(({ kind }) => !HOOKS.has(kind))

@@ -27,5 +27,5 @@ export function causesMentioning(words: string, rules: readonly AnyRule[]): read
 
 /** `net.core.rmem_max` and `net/core/rmem_max` are the same words; each between spaces. */
 function plainWords(text: string): string {
-  return ` ${text.toLowerCase().replaceAll(/[^a-z0-9]+/g, ' ')} `.replaceAll(/ {2,}/g, ' ');
+  return ` ${(text.toLowerCase().match(/[a-z0-9]+/g) ?? []).join(' ')} `;
 }
